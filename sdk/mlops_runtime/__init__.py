@@ -1,0 +1,1 @@
+"""What does the work of an MLOps stack: the steps of the lifecycle, serving and monitoring. Never imports Pulumi."""

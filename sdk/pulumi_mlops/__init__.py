@@ -1,0 +1,1 @@
+"""Declare a complete MLOps stack in one short spec and bring it up with Pulumi."""

@@ -1,0 +1,1 @@
+"""Monitoring: windows over captured traffic, drift against the training baseline, alerts."""

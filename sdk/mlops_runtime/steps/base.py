@@ -102,9 +102,7 @@ class Step(Generic[OutputsT]):
         result = self.run(run)
         write_atomically(
             record,
-            json.dumps(
-                {"step": self.name, "inputs": digest, "outputs": result.model_dump(mode="json")}, indent=2
-            ),
+            json.dumps({"step": self.name, "inputs": digest, "outputs": result.model_dump(mode="json")}, indent=2),
         )
         return result
 

@@ -1,0 +1,1 @@
+"""Stores: where data, features, models and records live."""

@@ -165,9 +165,7 @@ Cron = Annotated[
 EntryPoint = Annotated[
     str,
     AfterValidator(_entry_point),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", "examples": ["flights:clean"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", "examples": ["flights:clean"]}),
 ]
 """A function of the user's code as `module:function`."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pulumi_mlops.spec.base import Section
 from pydantic import Field
+
+from pulumi_mlops.spec.base import Section
 
 
 class Code(Section):

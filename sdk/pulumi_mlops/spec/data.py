@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pulumi_mlops.spec.base import Column, Duration, EntryPoint, Name, SecretRef, Section
 from pydantic import Field, model_validator
+
+from pulumi_mlops.spec.base import Column, Duration, EntryPoint, Name, SecretRef, Section
 
 
 class ColumnCheck(Section):
@@ -140,7 +141,7 @@ class Source(Section):
             case "" | "file":
                 return "file"
             case "package" | "s3" | "python":
-                return scheme  # type: ignore[return-value]
+                return scheme
             case _:
                 return "sql"
 

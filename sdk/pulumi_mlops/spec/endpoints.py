@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from pulumi_mlops.spec.base import Column, Cron, Duration, Name, SecretRef, Section, Size
 from pulumi_mlops.spec.platform import Port
-from pydantic import Field
 
 
 class Capture(Section):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pulumi_mlops.spec.base import Column, Section
 from pydantic import Field, model_validator
+
+from pulumi_mlops.spec.base import Column, Section
 
 METRICS: Final[dict[str, dict[str, bool]]] = {
     "binary": {

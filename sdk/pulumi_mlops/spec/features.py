@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pulumi_mlops.spec.base import Column, Cron, Duration, EntryPoint, Name, Section
 from pydantic import Field
+
+from pulumi_mlops.spec.base import Column, Cron, Duration, EntryPoint, Name, Section
 
 
 class Entity(Section):

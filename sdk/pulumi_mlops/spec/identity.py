@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pulumi_mlops.spec.base import Name, Section
 from pydantic import Field, StringConstraints
+
+from pulumi_mlops.spec.base import Name, Section
 
 
 class Identity(Section):

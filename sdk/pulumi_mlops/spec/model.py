@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
 from pulumi_mlops.spec.base import Name, Section
 from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Data
@@ -16,7 +18,6 @@ from pulumi_mlops.spec.platform import Platform
 from pulumi_mlops.spec.registry import Registry
 from pulumi_mlops.spec.retraining import Retraining
 from pulumi_mlops.spec.training import Training
-from pydantic import Field
 
 API_VERSION = "mlops/v1"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pulumi_mlops.spec.base import Column, Duration, Name, SecretRef, Section
 from pydantic import Field, model_validator
+
+from pulumi_mlops.spec.base import Column, Duration, Name, SecretRef, Section
 
 
 class Drift(Section):

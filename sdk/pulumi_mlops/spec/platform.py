@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pulumi_mlops.spec.base import Section, Size
 from pydantic import Field
+
+from pulumi_mlops.spec.base import Section, Size
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 """A TCP port that needs no privilege."""

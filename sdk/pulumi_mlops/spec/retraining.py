@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
+from pydantic import Field, model_validator
+
 from pulumi_mlops.spec.base import Cron, Duration, Name, Section
 from pulumi_mlops.spec.monitors import Alert
-from pydantic import Field, model_validator
 
 
 class NewData(Section):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pulumi_mlops.spec.base import Column, Cpu, Duration, EntryPoint, Name, Section, Size
 from pydantic import Field, model_validator
+
+from pulumi_mlops.spec.base import Column, Cpu, Duration, EntryPoint, Name, Section, Size
 
 
 class Window(Section):

@@ -1,0 +1,21 @@
+"""The REST endpoint: Open Inference Protocol V2 over one model bundle at a time, switched while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["main"]
+
+
+def main(config_path: Path) -> int:
+    """Serve until told to stop.
+
+    Args:
+        config_path: the endpoint's serving config (JSON, see `ServingConfig`).
+
+    Returns:
+        Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had (port in use).
+    """
+    from mlops_runtime.serving.server import run
+
+    return run(config_path)

@@ -1,0 +1,1 @@
+"""The spec: one document that declares an MLOps stack, a module per section."""
