@@ -73,10 +73,10 @@ def on_path(home: Path) -> Engine | None:
     if found is None or home in Path(found).resolve().parents:
         return None
     directory = Path(found).parent
-    if not any((place / "pulumi-language-python").exists() for place in (directory, Path(found).resolve().parent)):
-        if shutil.which("pulumi-language-python") is None:
-            say(f"{found} comes without pulumi-language-python: looking for another engine")
-            return None
+    places = os.pathsep.join([str(directory), str(Path(found).resolve().parent), os.environ.get("PATH", "")])
+    if shutil.which("pulumi-language-python", path=places) is None:
+        say(f"{found} comes without pulumi-language-python: looking for another engine")
+        return None
     version = installed_version(found)
     if version < MINIMUM:
         raise ToolError(

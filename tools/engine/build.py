@@ -87,9 +87,7 @@ def _build(executable: Path) -> None:
         flags = f"-s -w -X {VERSION_VARIABLE}={VERSION}"
         command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(target), PACKAGE]
         with progress(f"building the Pulumi engine {VERSION} from source, once", "2-3 minutes on two cores"):
-            run = subprocess.run(
-                command, cwd=HERE, env=environment, capture_output=True, text=True, check=False
-            )
+            run = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
             reason = "\n".join(run.stderr.strip().splitlines()[-15:])
             raise ToolError(f"building the engine failed (in {HERE}: {' '.join(command)}):\n{reason}")

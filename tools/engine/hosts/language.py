@@ -1,9 +1,12 @@
 """A language host for Python programs: what the engine starts as `pulumi-language-python`.
 
 The official one comes only with the official CLI's archive. This one serves the same protocol
-(`pulumirpc.LanguageRuntime`, whose stubs are in the SDK) where the engine had to be built from source; it prints its port
-and answers until its engine ends. Everything about code generation and packaging is the official CLI's alone.
+(`pulumirpc.LanguageRuntime`, whose stubs are in the SDK) where the engine had to be built from source; it prints its
+port and answers until its engine ends. Code generation and packaging are the official CLI's alone.
 """
+
+# The methods bear the protocol's names, and do what it says of them.
+# ruff: noqa: N802, D102
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ LIST_PACKAGES = (
 )
 
 
-class UnusableEnvironment(Exception):
+class MissingEnvironmentError(Exception):
     """The project names a Python environment that is not there."""
 
 
@@ -51,7 +54,7 @@ def interpreter(info: language_pb2.ProgramInfo) -> str:
         return os.environ.get("PULUMI_MLOPS_PYTHON") or sys.executable
     python = Path(info.root_directory, option, "bin", "python")
     if not python.is_file():
-        raise UnusableEnvironment(
+        raise MissingEnvironmentError(
             f"runtime.options.virtualenv in {info.root_directory}/Pulumi.yaml is {option!r}, "
             f"but there is no {python}: create it, or run `make env`"
         )
@@ -117,14 +120,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.GetRequiredPackagesResponse()
 
     def About(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return language_pb2.AboutResponse(
-            executable=interpreter(request.info), version=platform.python_version()
-        )
+        return language_pb2.AboutResponse(executable=interpreter(request.info), version=platform.python_version())
 
     def GetProgramDependencies(self, request: Any, context: grpc.ServicerContext) -> Any:
-        listed = subprocess.run(
-            [interpreter(request.info), "-c", LIST_PACKAGES], capture_output=True, check=True
-        )
+        listed = subprocess.run([interpreter(request.info), "-c", LIST_PACKAGES], capture_output=True, check=True)
         return language_pb2.GetProgramDependenciesResponse(
             dependencies=[
                 language_pb2.DependencyInfo(name=name, version=version)
@@ -140,7 +139,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def Run(self, request: Any, context: grpc.ServicerContext) -> Any:
         try:
             python = interpreter(request.info)
-        except UnusableEnvironment as error:
+        except MissingEnvironmentError as error:
             return language_pb2.RunResponse(error=str(error))
         directory = request.info.program_directory or request.pwd
         order = {
@@ -173,7 +172,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         try:
             python = interpreter(request.info)
-        except UnusableEnvironment as error:
+        except MissingEnvironmentError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         directory = request.info.program_directory
         if request.kind == "analyzer":
@@ -209,7 +208,11 @@ def _streamed(**streams: IO[bytes]) -> Iterator[Any]:
     while open_streams:
         name, chunk = chunks.get()
         if chunk:
-            yield language_pb2.RunPluginResponse(**{name: chunk})
+            yield (
+                language_pb2.RunPluginResponse(stdout=chunk)
+                if name == "stdout"
+                else language_pb2.RunPluginResponse(stderr=chunk)
+            )
         else:
             open_streams -= 1
 

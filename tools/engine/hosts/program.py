@@ -1,6 +1,7 @@
-"""Runs one Pulumi program for the language host: `program.py`, the request as JSON on its standard input, in the project's own interpreter.
+"""Runs one Pulumi program for the language host, in the project's own interpreter.
 
-Exits 0, or 32 when the engine has already shown why the program failed, or 1.
+Reads the request as JSON from standard input. Exits 0, or 32 when the engine has already shown why the program failed,
+or 1.
 """
 
 from __future__ import annotations
@@ -26,9 +27,7 @@ def user_traceback(error: BaseException, directory: str) -> str:
     """The traceback from the first frame inside `directory` on: the frames before it are ours and the SDK's."""
     frames = traceback.extract_tb(error.__traceback__)
     first = next((i for i, frame in enumerate(frames) if frame.filename.startswith(directory + os.sep)), 0)
-    return "".join(
-        traceback.format_exception(type(error), error, error.__traceback__, limit=first - len(frames))
-    )
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=first - len(frames)))
 
 
 def run(request: dict[str, Any]) -> int:
@@ -43,6 +42,9 @@ def run(request: dict[str, Any]) -> int:
     sys.argv = [program, *request["args"]]
     sys.path[0] = request["directory"]
 
+    def execute() -> None:
+        runpy.run_path(program, run_name="__main__")
+
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     executor = ThreadPoolExecutor(max_workers=4 * max(request["settings"]["parallel"], 1))
@@ -53,16 +55,12 @@ def run(request: dict[str, Any]) -> int:
         if Path(program).is_dir() and not (Path(program) / "__main__.py").is_file():
             pulumi.log.error(f"no Python program: {program} has no __main__.py")
             return ERROR_ALREADY_SHOWN
-        loop.run_until_complete(
-            pulumi.runtime.run_in_stack(lambda: runpy.run_path(program, run_name="__main__") and None)
-        )
+        loop.run_until_complete(pulumi.runtime.run_in_stack(execute))
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return ERROR_ALREADY_SHOWN
     except Exception as error:
-        pulumi.log.error(
-            f"Program failed with an unhandled exception:\n{user_traceback(error, request['directory'])}"
-        )
+        pulumi.log.error(f"Program failed with an unhandled exception:\n{user_traceback(error, request['directory'])}")
         return ERROR_ALREADY_SHOWN
     finally:
         executor.shutdown(wait=True)
