@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from mlops_runtime.stores.layout import Store
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -83,17 +85,17 @@ class ServingConfig:
     @property
     def pointer(self) -> Path:
         """The deployment pointer: what this endpoint has to serve."""
-        return self.data_dir / "deployments" / f"{self.endpoint}.json"
+        return Store(self.data_dir).deployment(self.endpoint)
 
     @property
     def last_served(self) -> Path:
         """Copy of the last pointer that was served, for a restart while the current one is refused."""
-        return self.data_dir / "deployments" / ".served" / f"{self.endpoint}.json"
+        return self.pointer.parent / ".served" / self.pointer.name
 
     @property
     def online_store(self) -> Path:
         """The database of the latest feature values."""
-        return self.data_dir / "features" / "online.db"
+        return Store(self.data_dir).online_db
 
     @classmethod
     def load(cls, path: Path) -> ServingConfig:

@@ -1,0 +1,236 @@
+"""The hot path: `…/infer` as plain ASGI, without the router's and the request object's cost."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+
+from mlops_runtime.serving.capture import Capture, Captured
+from mlops_runtime.serving.config import ServingConfig
+from mlops_runtime.serving.metrics import Metrics
+from mlops_runtime.serving.protocol import InferRequest, RequestError, encode, request_id_problem
+from mlops_runtime.serving.switch import Served, Switch
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+# A longer body is decoded in a thread: below it, reading the JSON takes less than the hop.
+_INLINE_BYTES = 32 << 10
+# More entities than this are looked up in a thread.
+_INLINE_ENTITIES = 32
+# How much of a body that is too large is read before the answer, so that the client sees it and not a reset.
+_DISCARD_SECONDS = 5.0
+
+
+class _DisconnectedError(Exception):
+    """The client went away before its request was whole."""
+
+
+class Infer:
+    """ASGI application for `POST /v2/models/{model}[/versions/{version}]/infer`.
+
+    Args:
+        config: the endpoint's config.
+        switch: the version that serves.
+        metrics: told of every answer.
+        capture: takes a sample of the traffic; None keeps none.
+        is_draining: whether the process is about to stop; connections are then closed after their answer.
+
+    Attributes:
+        token: bearer token that requests must carry, None for none.
+    """
+
+    def __init__(
+        self,
+        config: ServingConfig,
+        switch: Switch,
+        metrics: Metrics,
+        capture: Capture | None,
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._model = config.model
+        self._max_bytes = config.max_request_bytes
+        self._switch = switch
+        self._metrics = metrics
+        self._capture = capture
+        self._is_draining = is_draining
+        self.token: bytes | None = None
+
+    async def __call__(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, model: str, version: str | None
+    ) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        self._metrics.in_flight += 1
+        status, rows, served_version = 200, 0, ""
+        request_id = ""
+        answer = b""
+        captured: tuple[InferRequest, Served, list[Any]] | None = None
+        try:
+            length, authorization, request_id = _headers(scope)
+            if self.token is not None and not hmac.compare_digest(authorization, b"Bearer " + self.token):
+                raise RequestError(401, "this endpoint asks for its bearer token (Authorization: Bearer …)")
+            if scope["method"] != "POST":
+                raise RequestError(405, "infer is a POST")
+            body = await self._body(receive, length)
+            served = self._served(model, version)
+            served_version = served.model.version
+            request, arrays, answer = await self._predict(served, body, request_id)
+            rows = request.rows
+            request_id = request.id or request_id
+            captured = request, served, arrays
+        except RequestError as error:
+            status, answer = error.status, orjson.dumps({"error": error.message})
+        except _DisconnectedError:
+            status = 499
+        except Exception:
+            # The cause may quote the client's data: it goes to the log, not into the answer.
+            _log.exception("request %s failed", request_id)
+            status, answer = 500, orjson.dumps({"error": f"the model failed on request {request_id}; see the log"})
+        finally:
+            self._metrics.in_flight -= 1
+        if status != 499:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": status,
+                    "headers": self._answer_headers(status, answer, request_id),
+                }
+            )
+            await send({"type": "http.response.body", "body": answer})
+        seconds = time.perf_counter() - started
+        self._metrics.observe(served_version, status, seconds, rows)
+        if captured is not None and self._capture is not None and self._capture.wants_next():
+            request, served, arrays = captured
+            names = [output.name for output in served.model.manifest.outputs]
+            self._capture.put(
+                Captured(
+                    request_id,
+                    time.time(),
+                    served_version,
+                    seconds,
+                    rows,
+                    request.columns,
+                    list(zip(names, arrays, strict=True)),
+                )
+            )
+
+    async def _predict(self, served: Served, body: bytes, request_id: str) -> tuple[InferRequest, list[Any], bytes]:
+        if len(body) > _INLINE_BYTES:
+            request = await asyncio.to_thread(served.decoder.decode, body)
+        else:
+            request = served.decoder.decode(body)
+        quick = served.model.is_quick(request.rows) and (served.enrichment is None or request.rows <= _INLINE_ENTITIES)
+        if quick:
+            arrays, answer = _answer(served, request, request_id)
+        else:
+            arrays, answer = await asyncio.to_thread(_answer, served, request, request_id)
+        return request, arrays, answer
+
+    def _served(self, model: str, version: str | None) -> Served:
+        if model != self._model:
+            raise RequestError(404, f"unknown model {model!r}; this endpoint serves {self._model!r}")
+        served = self._switch.served
+        if served is None:
+            refused = self._switch.refused
+            if not self._switch.settled:
+                raise RequestError(503, f"model {model!r} is loading")
+            why = f"version {refused.version} was refused: {refused.reason}" if refused else "nothing is deployed"
+            raise RequestError(503, f"no model yet: {why}")
+        if version is not None and version != served.model.version:
+            raise RequestError(404, f"model {model!r} is served in version {served.model.version}, not {version}")
+        return served
+
+    async def _body(self, receive: Receive, length: int) -> bytes:
+        if length > self._max_bytes:
+            await self._discard(receive)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _DisconnectedError
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            parts, size = [body], len(body)
+            while message.get("more_body"):
+                if size > self._max_bytes:
+                    await self._discard(receive)
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _DisconnectedError
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+            body = b"".join(parts)
+        if len(body) > self._max_bytes:
+            raise self._too_large()
+        return body
+
+    async def _discard(self, receive: Receive) -> None:
+        try:
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                message = await receive()
+                while message.get("more_body"):
+                    message = await receive()
+        except TimeoutError:
+            pass
+        raise self._too_large()
+
+    def _too_large(self) -> RequestError:
+        return RequestError(413, f"the body is larger than this endpoint's {self._max_bytes} bytes")
+
+    def _answer_headers(self, status: int, answer: bytes, request_id: str) -> list[tuple[bytes, bytes]]:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(answer)),
+            (b"x-request-id", request_id.encode("ascii")),
+        ]
+        if status != 200:
+            extra = {401: (b"www-authenticate", b"Bearer"), 405: (b"allow", b"POST"), 503: (b"retry-after", b"1")}
+            if status in extra:
+                headers.append(extra[status])
+            if status == 413:
+                headers.append((b"connection", b"close"))
+        if self._is_draining():
+            headers.append((b"connection", b"close"))
+        return headers
+
+
+def _answer(served: Served, request: InferRequest, request_id: str) -> tuple[list[Any], bytes]:
+    if served.enrichment is not None:
+        served.enrichment.complete(request.columns)
+    model = served.model
+    arrays = model.predict(request.columns)
+    outputs = model.manifest.outputs
+    if request.outputs is None:
+        return arrays, encode(model.manifest.model, model.version, request.id or request_id, outputs, arrays)
+    places = [[output.name for output in outputs].index(name) for name in request.outputs]
+    return arrays, encode(
+        model.manifest.model,
+        model.version,
+        request.id or request_id,
+        [outputs[place] for place in places],
+        [arrays[place] for place in places],
+    )
+
+
+def _headers(scope: MutableMapping[str, Any]) -> tuple[int, bytes, str]:
+    """Content length (0 where not given), authorization, and the request's id, made where it has none."""
+    length, authorization, request_id = 0, b"", ""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"authorization":
+            authorization = value
+        elif name == b"x-request-id":
+            request_id = value.decode("latin-1")
+    if not request_id or request_id_problem(request_id):
+        request_id = f"{random.getrandbits(128):032x}"
+    return length, authorization, request_id

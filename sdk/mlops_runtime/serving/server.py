@@ -1,0 +1,141 @@
+"""The process: socket, event loop, signals, and an end that loses no request."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import uvicorn
+
+from mlops_runtime.serving.app import App
+from mlops_runtime.serving.config import ConfigError, ServingConfig
+
+_log = logging.getLogger(__name__)
+
+EXIT_CONFIG = 2
+EXIT_ADDRESS = 3
+
+_BACKLOG = 4096
+_PARENT_SECONDS = 1.0
+
+
+def run(config_path: Path) -> int:
+    """Serve the endpoint of a config file until SIGTERM or SIGINT.
+
+    Returns:
+        Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had.
+    """
+    parent = os.getppid()
+    try:
+        config = ServingConfig.load(config_path)
+        _set_up_log(config.log_level)
+        app = App(config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the log is not set up yet
+        return EXIT_CONFIG
+    try:
+        listener = _listen(config)
+    except OSError as error:
+        print(  # noqa: T201
+            f"endpoint {config.endpoint!r} cannot listen on {config.host}:{config.port}: {error.strerror}; "
+            "stop what uses the port, or give the endpoint another",
+            file=sys.stderr,
+        )
+        return EXIT_ADDRESS
+    _raise_open_files_limit()
+    settings = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=math.ceil(config.drain_seconds),
+        backlog=_BACKLOG,
+    )
+    # uvicorn raises the signal again once it is done; without handlers of ours the exit code would be the signal's.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
+        runner.run(_serve(config, app, uvicorn.Server(settings), listener, parent))
+    return 0
+
+
+async def _serve(config: ServingConfig, app: App, server: uvicorn.Server, listener: socket.socket, parent: int) -> None:
+    app.draining = lambda: server.should_exit
+    if app.capture is not None:
+        app.capture.start()
+    tasks = [asyncio.create_task(app.switch.watch())]
+    if config.exit_with_parent:
+        tasks.append(asyncio.create_task(_end_with_parent(parent, server)))
+    host, port = listener.getsockname()[:2]
+    _log.info("endpoint %s listens on http://%s:%d/v2/models/%s", config.endpoint, host, port, config.model)
+    # What lives now lives for ever: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        app.switch.close()
+        if app.capture is not None:
+            await asyncio.to_thread(app.capture.close)
+        _log.info("endpoint %s stopped", config.endpoint)
+
+
+async def _end_with_parent(parent: int, server: uvicorn.Server) -> None:
+    while os.getppid() == parent:
+        await asyncio.sleep(_PARENT_SECONDS)
+    _log.warning("the parent process %d is gone; stopping", parent)
+    server.should_exit = True
+
+
+def _listen(config: ServingConfig) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _raise_open_files_limit() -> None:
+    """As many connections as the machine allows: many shells start with 1,024 open files."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _set_up_log(level: str) -> None:
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

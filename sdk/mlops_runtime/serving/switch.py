@@ -1,0 +1,198 @@
+"""What the endpoint serves now, kept in step with its deployment pointer while requests are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import orjson
+
+from mlops_runtime.serving.bundle import BundleError, read_bundle
+from mlops_runtime.serving.config import ServingConfig
+from mlops_runtime.serving.enrichment import Enrichment
+from mlops_runtime.serving.metrics import Metrics
+from mlops_runtime.serving.model import Model
+from mlops_runtime.serving.protocol import Decoder
+from mlops_runtime.stores.layout import write_atomically
+from mlops_runtime.stores.online import OnlineStore
+
+_log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+
+_Stamp = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A deployed version that is not served, and why; `version` is None where the pointer names none."""
+
+    version: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model version with everything that its requests need; replaced as a whole at a switch."""
+
+    model: Model
+    decoder: Decoder
+    enrichment: Enrichment | None
+
+
+class Switch:
+    """Follows the pointer: loads what it names beside the running version, then switches in one assignment.
+
+    Requests in flight keep the version that they began with. A bundle that cannot be verified, loaded, or does not
+    reproduce its own sample is refused, and whatever served before goes on.
+
+    Args:
+        config: the endpoint's config.
+        metrics: told of switches and refusals.
+
+    Attributes:
+        served: the version that takes requests, None while there is none.
+        refused: what the pointer names, if it was refused.
+        settled: whether the first look at the pointer is done.
+    """
+
+    def __init__(self, config: ServingConfig, metrics: Metrics) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._online = OnlineStore(config.online_store, read_only=True) if config.enrichment else None
+        self._root = config.data_dir.resolve()
+        self._seen: _Stamp = None
+        self._watched: dict[Path, _Stamp] = {}
+        self.served: Served | None = None
+        self.refused: Refused | None = None
+        self.settled = False
+
+    async def watch(self) -> None:
+        """Follow the pointer until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except Exception:
+                _log.exception("the deployment could not be looked at; trying again")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def refresh(self) -> None:
+        """Look at the pointer once, and switch if it names something else than before."""
+        stamp = _stamp(self._config.pointer)
+        mended = any(_stamp(path) != before for path, before in self._watched.items())
+        if self.settled and stamp == self._seen and not mended:
+            return
+        self._seen, self._watched = stamp, {}
+        if stamp is None:
+            self.refused = None
+        else:
+            await self._follow(self._config.pointer)
+        if not self.settled and self.served is None and self.refused is not None and self._config.last_served.exists():
+            # The process restarted while a bad version is deployed: go on with what it served before.
+            refused, watched = self.refused, self._watched
+            await self._follow(self._config.last_served)
+            self.refused, self._watched = refused, watched
+        self.settled = True
+
+    def close(self) -> None:
+        """Close the online store."""
+        if self._online is not None:
+            self._online.close()
+
+    async def _follow(self, pointer: Path) -> None:
+        version: int | None = None
+        try:
+            deployed = _read_pointer(pointer)
+            version = deployed.version
+            directory = self._bundle_directory(deployed.bundle)
+            self._watched = {path: _stamp(path) for path in (directory / "manifest.json", directory)}
+            if deployed.model != self._config.model:
+                raise BundleError(f"the pointer names model {deployed.model!r}, this endpoint is for another")
+            current = self.served
+            if current is None or (current.model.manifest.version, current.model.manifest.digest) != (
+                deployed.version,
+                deployed.digest,
+            ):
+                self._switch(await asyncio.to_thread(self._load, directory, deployed.version, deployed.digest))
+                if pointer == self._config.pointer:
+                    self._remember(deployed)
+        except Exception as error:  # whatever a damaged bundle makes a library raise, the server goes on
+            reason = str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
+            self.refused = Refused(version, reason)
+            self._metrics.refused += 1
+            kept = f"version {self.served.model.version} keeps serving" if self.served else "no model is served"
+            _log.error("version %s refused: %s; %s", version, reason, kept)
+        else:
+            self.refused, self._watched = None, {}
+
+    def _bundle_directory(self, relative: str) -> Path:
+        if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative).parts:
+            raise BundleError(f"bundle {relative!r} is not a path below the data directory")
+        return self._root / relative
+
+    def _load(self, directory: Path, version: int, digest: str) -> Served:
+        bundle = read_bundle(directory)
+        manifest = bundle.manifest
+        if (manifest.model, manifest.version) != (self._config.model, version):
+            raise BundleError(
+                f"the bundle is {manifest.model} version {manifest.version}, "
+                f"the pointer says {self._config.model} version {version}"
+            )
+        if manifest.digest != digest:
+            raise BundleError(f"the bundle has digest {manifest.digest}, the pointer says {digest}")
+        model = Model(bundle, threads=self._config.threads)
+        model.warm_up(self._config.warm_up_requests)
+        enrich = self._online is not None and bool(manifest.views)
+        return Served(
+            model,
+            Decoder(manifest, max_rows=self._config.max_batch_rows, enrich=enrich),
+            Enrichment(manifest, self._online) if enrich and self._online is not None else None,
+        )
+
+    def _switch(self, served: Served) -> None:
+        before = self.served
+        self.served = served
+        self._metrics.switches += 1
+        manifest = served.model.manifest
+        self._metrics.model = {
+            "model": manifest.model,
+            "version": served.model.version,
+            "runtime": manifest.runtime,
+            "digest": manifest.digest,
+        }
+        _log.info("serving version %s (before: %s)", served.model.version, before.model.version if before else "none")
+
+    def _remember(self, deployed: _Pointer) -> None:
+        try:
+            write_atomically(self._config.last_served, orjson.dumps(deployed).decode())
+        except OSError as error:
+            _log.warning("cannot note the served version in %s: %s", self._config.last_served, error.strerror)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    model: str
+    version: int
+    bundle: str
+    digest: str
+
+
+def _read_pointer(path: Path) -> _Pointer:
+    try:
+        document = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise BundleError(f"the deployment pointer cannot be read: {error}") from None
+    kinds = {"model": str, "version": int, "bundle": str, "digest": str}
+    if not isinstance(document, dict) or any(type(document.get(key)) is not kind for key, kind in kinds.items()):
+        raise BundleError("the deployment pointer is malformed: it needs model, version, bundle and digest")
+    return _Pointer(**{key: document[key] for key in kinds})
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
