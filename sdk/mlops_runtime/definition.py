@@ -264,14 +264,19 @@ class EdgeEndpoint(_Part):
     sample_rows: int
 
 
-class Definition(_Part):
+class DataDefinition(_Part):
+    """All that reading the sources needs."""
+
+    store: Path
+    code: Code
+    sources: dict[str, Source]
+
+
+class Definition(DataDefinition):
     """All that the pipeline needs."""
 
     identity: Identity
-    store: Path
     min_free_disk: int
-    code: Code
-    sources: dict[str, Source]
     views: dict[str, FeatureView]
     training: Training
     evaluation: Evaluation

@@ -65,6 +65,10 @@ class Store:
         """Configuration and logs of the supervised services."""
         return self.root / "services"
 
+    def definition(self, model: str) -> Path:
+        """The pipeline definition that runs of a model are started with."""
+        return self.root / "definitions" / f"{model}.json"
+
     def snapshots(self, source: str) -> Path:
         """Snapshots of a source, by content digest."""
         return self.root / "snapshots" / source

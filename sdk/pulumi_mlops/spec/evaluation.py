@@ -97,6 +97,15 @@ class Evaluation(Section):
     importance: Literal["none", "permutation"] = "permutation"
     """Permutation importance of each input on held-out rows (Breiman 2001). Default: permutation."""
 
+    def for_task(self, task: str) -> Self:
+        """The same section with the task's metrics and primary metric filled in.
+
+        Arguments:
+            task: binary, multiclass or regression.
+        """
+        metrics = self.metrics or list(METRICS[task])
+        return self.model_copy(update={"metrics": metrics, "primary": self.primary or metrics[0]})
+
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if len(set(self.metrics)) < len(self.metrics):

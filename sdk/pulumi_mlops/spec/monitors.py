@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pulumi_mlops.spec.base import Column, Duration, Name, SecretRef, Section
+from pulumi_mlops.spec.platform import Port
 
 
 class Drift(Section):
@@ -75,6 +76,9 @@ class Monitor(Section):
 
     window: Duration = Field(default="1h")  # type: ignore[assignment]
     """Length of a window. Default: 1h."""
+
+    port: Port | None = None
+    """TCP port of the monitor's own Prometheus metrics. Default: none; results are in the data directory."""
 
     min_rows: Annotated[int, Field(ge=1)] = 200
     """Captured rows below which drift is not judged. Default: 200."""

@@ -1,0 +1,51 @@
+"""The tables that features and labels come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+
+from pulumi_mlops.platforms.base import Platform
+from pulumi_mlops.spec.code import Code
+from pulumi_mlops.spec.data import Data
+
+
+class Dataset(pulumi.ComponentResource):
+    """Sources, read as versioned snapshots and verified before use.
+
+    Arguments:
+        name: name of the component.
+        settings: the spec's `data` section.
+        platform: where it lives.
+        code: the user's code that transforms are found in.
+
+    Outputs:
+        uri: where snapshots live.
+        fingerprints: for each source, a digest that changes when its data changes.
+    """
+
+    uri: pulumi.Output[str]
+    fingerprints: pulumi.Output[Mapping[str, str]]
+
+    def __init__(
+        self,
+        name: str,
+        settings: Data,
+        *,
+        platform: Platform,
+        code: Code | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("mlops:index:Dataset", name, {}, opts)
+        self.settings = settings
+        self.code = code or Code()
+        built = platform.dataset(self, name, settings, self.code)
+        self.uri, self.fingerprints = built.uri, built.fingerprints
+        self.register_outputs(
+            {
+                "uri": self.uri,
+                "fingerprints": self.fingerprints,
+                "classifications": {source: s.classification for source, s in settings.sources.items()},
+            }
+        )

@@ -1,0 +1,67 @@
+"""What is watched, and who is told."""
+
+from __future__ import annotations
+
+import pulumi
+
+from pulumi_mlops.components.endpoint import Endpoint
+from pulumi_mlops.platforms.base import Platform
+from pulumi_mlops.spec.endpoints import RestEndpoint
+from pulumi_mlops.spec.monitors import Monitor as MonitorSettings
+
+
+class Monitor(pulumi.ComponentResource):
+    """Watches a REST endpoint: traffic, latency, errors, drift of inputs and predictions.
+
+    Arguments:
+        name: name of the component.
+        settings: one of the spec's `monitors`.
+        endpoint: the endpoint watched.
+        retrain: whether a drift alert starts the training pipeline.
+        platform: where it lives.
+
+    Outputs:
+        report_uri: where windows and alerts are recorded.
+
+    Raises:
+        pulumi.RunError: the endpoint is not a REST endpoint.
+    """
+
+    report_uri: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        settings: MonitorSettings,
+        *,
+        endpoint: Endpoint,
+        platform: Platform,
+        retrain: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("mlops:index:Monitor", name, {}, opts)
+        self.settings = settings
+        if not isinstance(endpoint.settings, RestEndpoint):
+            raise pulumi.RunError(
+                f"monitor {name} watches {endpoint.settings.name}, a {endpoint.settings.kind} endpoint; "
+                "monitors watch REST endpoints"
+            )
+        built = platform.monitor(
+            self,
+            name,
+            settings,
+            endpoint.settings,
+            endpoint.metrics_url,
+            endpoint.registry.identity,
+            retrain=retrain,
+        )
+        self.report_uri = built.report_uri
+        signals = settings.signals.model_dump(mode="json", exclude_none=True)
+        self.register_outputs(
+            {
+                "reportUri": self.report_uri,
+                "endpoint": settings.endpoint,
+                "signals": signals,
+                "alerts": len(settings.alerts),
+            }
+        )

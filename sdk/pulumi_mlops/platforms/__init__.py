@@ -1,0 +1,1 @@
+"""Platforms: who runs a step and where its artefacts live."""

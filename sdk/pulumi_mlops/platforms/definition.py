@@ -1,0 +1,75 @@
+"""From the spec's sections to the pipeline definition that the runtime reads; the same on every platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mlops_runtime.definition import Definition
+
+from pulumi_mlops.platforms.base import PipelinePlan
+from pulumi_mlops.spec.data import Source
+from pulumi_mlops.spec.endpoints import RestEndpoint
+from pulumi_mlops.spec.evaluation import METRICS
+from pulumi_mlops.spec.features import Features
+from pulumi_mlops.spec.training import Preprocessing
+
+
+def definition(plan: PipelinePlan, *, store: Path, min_free_disk: int, secret: Callable[[str], str]) -> Definition:
+    """The pipeline definition of a plan.
+
+    Arguments:
+        plan: sections of the spec and their wiring.
+        store: where artefacts live.
+        min_free_disk: bytes below which no step starts.
+        secret: from the spec's reference to a secret to one that the runtime can resolve where it runs.
+    """
+    training = plan.training.model_dump(mode="json")
+    if plan.training.estimator is not None and plan.training.preprocessing is None:
+        training["preprocessing"] = Preprocessing().model_dump(mode="json")
+    better = METRICS[plan.training.task]
+    evaluation = plan.evaluation.model_dump(mode="json")
+    evaluation["metrics"] = {metric: better[metric] for metric in plan.evaluation.metrics}
+    return Definition.model_validate(
+        {
+            "identity": plan.identity.model_dump(mode="json"),
+            "store": store,
+            "min_free_disk": min_free_disk,
+            "code": plan.code.model_dump(mode="json"),
+            "sources": sources(plan.data.sources, secret),
+            "views": views(plan.features),
+            "training": training,
+            "evaluation": evaluation,
+            "registry": plan.registry.model_dump(mode="json"),
+            "endpoints": [
+                endpoint.model_dump(mode="json", include={"name", "kind", "enrichment"})
+                if isinstance(endpoint, RestEndpoint)
+                else endpoint.model_dump(mode="json")
+                for endpoint in plan.endpoints
+            ],
+        }
+    )
+
+
+def sources(declared: dict[str, Source], secret: Callable[[str], str]) -> dict[str, dict[str, Any]]:
+    """The sources as the runtime reads them: what the URI addresses said, passwords as references it can resolve."""
+    return {
+        name: {
+            **source.model_dump(mode="json"),
+            "kind": source.kind,
+            "password": None if source.password is None else secret(source.password),
+        }
+        for name, source in declared.items()
+    }
+
+
+def views(features: Features) -> dict[str, dict[str, Any]]:
+    """The feature views as the runtime reads them: the entity replaced by its join keys."""
+    return {
+        name: {
+            **view.model_dump(mode="json", exclude={"entity"}),
+            "keys": features.entities[view.entity].keys,
+        }
+        for name, view in features.views.items()
+    }

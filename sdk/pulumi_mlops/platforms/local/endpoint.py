@@ -1,0 +1,76 @@
+"""Endpoints on this machine: a supervised server, or files that the pipeline writes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from pulumi_mlops.platforms.base import BuiltEndpoint
+from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, Endpoint, RestEndpoint
+from pulumi_mlops.spec.identity import Identity
+
+if TYPE_CHECKING:
+    from pulumi_mlops.platforms.local.platform import LocalPlatform
+
+_DAY = 86400.0
+
+
+def build(
+    platform: LocalPlatform, parent: pulumi.Resource, name: str, settings: Endpoint, identity: Identity
+) -> BuiltEndpoint:
+    """Make an endpoint."""
+    none: pulumi.Output[str | None] = pulumi.Output.from_input(None)
+    match settings:
+        case RestEndpoint():
+            return _rest(platform, parent, name, settings, identity)
+        case BatchEndpoint():
+            folder = platform.layout.batch(settings.name)
+        case EdgeEndpoint():
+            folder = platform.layout.edge(settings.name)
+    return BuiltEndpoint(url=platform.store.root.apply(lambda _: folder.as_uri()), metrics_url=none)
+
+
+def _rest(
+    platform: LocalPlatform, parent: pulumi.Resource, name: str, settings: RestEndpoint, identity: Identity
+) -> BuiltEndpoint:
+    token = None if settings.token is None else platform.secrets.reference(settings.token)
+    capture = settings.capture
+    drain = settings.drain.total_seconds()
+    config = {
+        "endpoint": settings.name,
+        "model": identity.name,
+        "port": settings.port,
+        "data_dir": str(platform.layout.root),
+        "max_request_bytes": settings.max_request_size,
+        "max_batch_rows": settings.max_rows,
+        "capture": None
+        if capture is None
+        else {
+            "directory": str(platform.layout.captures(settings.name)),
+            "sample": capture.sample,
+            "retention_days": capture.retention.total_seconds() / _DAY,
+        },
+        "enrichment": settings.enrichment,
+        "auth_token_file": None if token is None else token.removeprefix("file:"),
+        "drain_seconds": drain,
+        "warm_up_requests": settings.warm_up_requests,
+        "exit_with_parent": True,
+    }
+    service = platform.service(
+        parent,
+        f"{name}-server",
+        service=settings.name,
+        arguments=["-m", "mlops_runtime.serving", "--config", "{config}"],
+        config=json.dumps(config, sort_keys=True),
+        port=settings.port,
+        ready_path="/v2/health/live",
+        stop_seconds=drain,
+        needs=platform.secrets.resources,
+    )
+    address = f"http://127.0.0.1:{settings.port}"
+    return BuiltEndpoint(
+        url=service.status.apply(lambda _: f"{address}/v2/models/{identity.name}"),
+        metrics_url=service.status.apply(lambda _: f"{address}/metrics"),
+    )

@@ -1,0 +1,72 @@
+"""Continuous training on this machine: a supervised scheduler with a durable queue."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from pulumi_mlops.platforms.base import BuiltContinuousTraining, BuiltPipeline, PipelinePlan
+from pulumi_mlops.platforms.local.monitor import alerts
+from pulumi_mlops.spec.endpoints import BatchEndpoint
+from pulumi_mlops.spec.retraining import Retraining
+
+if TYPE_CHECKING:
+    from pulumi_mlops.platforms.local.platform import LocalPlatform
+
+
+def build(
+    platform: LocalPlatform,
+    parent: pulumi.Resource,
+    name: str,
+    settings: Retraining,
+    plan: PipelinePlan,
+    pipeline: BuiltPipeline,
+) -> BuiltContinuousTraining:
+    """Start the scheduler of a pipeline."""
+    triggers = settings.triggers
+    batch = [
+        {"name": endpoint.name, "schedule": endpoint.schedule}
+        for endpoint in plan.endpoints
+        if isinstance(endpoint, BatchEndpoint) and endpoint.schedule is not None
+    ]
+    config = {
+        "model": plan.identity.name,
+        "data_dir": str(platform.layout.root),
+        "definition": str(platform.layout.definition(plan.identity.name)),
+        "retraining": {
+            "schedule": triggers.schedule,
+            "drift": triggers.drift,
+            "new_data": None
+            if triggers.new_data is None
+            else {
+                "source": triggers.new_data.source,
+                "interval_s": triggers.new_data.interval.total_seconds(),
+            },
+            "cooldown_s": settings.cooldown.total_seconds(),
+            "overdue_s": None if settings.overdue is None else settings.overdue.total_seconds(),
+            "alerts": alerts(platform, settings.alerts),
+        },
+        "materialization_schedule": plan.features.materialization_schedule,
+        "batch": batch,
+        "exit_with_parent": True,
+    }
+    service = platform.service(
+        parent,
+        f"{name}-scheduler",
+        service=f"scheduler-{plan.identity.name}",
+        arguments=["-m", "mlops_runtime", "scheduler", "--config", "{config}"],
+        config=json.dumps(config, sort_keys=True),
+        # The pipeline writes the definition that the scheduler reads.
+        needs=[parent for parent in plan.needs] + platform.secrets.resources,
+    )
+    in_force = [
+        "manual",
+        *([f"schedule {triggers.schedule}"] if triggers.schedule else []),
+        *(f"drift:{monitor}" for monitor in triggers.drift),
+        *([f"new-data:{triggers.new_data.source}"] if triggers.new_data else []),
+    ]
+    return BuiltContinuousTraining(
+        triggers=pulumi.Output.all(service.status, pipeline.status).apply(lambda _: in_force)
+    )

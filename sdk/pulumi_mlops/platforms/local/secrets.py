@@ -1,0 +1,63 @@
+"""Secrets that services and steps need: files in the data directory, encrypted in the state."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from pulumi_mlops.platforms.local.resources import SecretFile
+
+if TYPE_CHECKING:
+    from pulumi_mlops.platforms.local.platform import LocalPlatform
+
+
+class SecretFiles:
+    """The secrets of a platform, a file for each reference.
+
+    Services start again without a person, so they can't read the environment of the shell that `up` ran in.
+
+    Arguments:
+        platform: the platform, parent of the resources.
+        root: the data directory.
+    """
+
+    def __init__(self, platform: LocalPlatform, root: str) -> None:
+        self._platform = platform
+        self._root = root
+        self._made: dict[str, SecretFile] = {}
+
+    def reference(self, reference: str) -> str:
+        """A `file:` reference that holds wherever the stack's processes run.
+
+        Arguments:
+            reference: `env:NAME`, `file:PATH` or `pulumi:KEY`.
+
+        Raises:
+            pulumi.RunError: the environment has no such variable.
+        """
+        kind, _, key = reference.partition(":")
+        if kind == "file":
+            return reference
+        file = re.sub(r"[^\w.-]", "_", f"{kind}-{key}")
+        if reference not in self._made:
+            if kind == "env" and key not in os.environ:
+                raise pulumi.RunError(
+                    f"the spec refers to env:{key}, and the environment has no variable {key}; set it"
+                )
+            value = os.environ[key] if kind == "env" else pulumi.Config().require_secret(key)
+            self._made[reference] = SecretFile(
+                f"{self._platform._name}-secret-{file}",
+                root=self._platform.store.root,
+                key=file,
+                value=value,
+                opts=pulumi.ResourceOptions(parent=self._platform),
+            )
+        return f"file:{self._root}/secrets/{file}"
+
+    @property
+    def resources(self) -> list[pulumi.Resource]:
+        """The files, to depend on."""
+        return list(self._made.values())

@@ -1,0 +1,105 @@
+"""A whole MLOps stack from one spec: the only place that chooses a platform."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pulumi
+
+from pulumi_mlops import components
+from pulumi_mlops.platforms.base import Platform
+from pulumi_mlops.platforms.local import LocalPlatform
+from pulumi_mlops.spec.model import Spec
+
+_PLATFORMS: Final[dict[str, type[LocalPlatform]]] = {"local": LocalPlatform}
+
+
+class MLStack(pulumi.ComponentResource):
+    """Everything that a spec declares: sources, features, training, registry, endpoints, monitors, retraining.
+
+    Arguments:
+        name: name of the component.
+        spec: the spec, as `pulumi_mlops.load` returns it.
+        platform: a platform to live on, shared with other stacks. Default: one made from `spec.platform`.
+
+    Outputs:
+        endpoints: URL of each endpoint, by its name.
+        url: URL of the first REST endpoint, or None.
+        store_uri: where artefacts live.
+        tracking_uri: MLflow tracking URI.
+        version: version that the last `up` registered or found, or None.
+        status: how its pipeline run ended.
+
+    Raises:
+        pulumi.RunError: the platform can't hold what the spec asks for; nothing has been created then.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: Spec,
+        *,
+        platform: Platform | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        kind = _PLATFORMS[spec.platform.kind]
+        if problems := kind.preflight(spec):
+            raise pulumi.RunError("the spec can't come up on this platform:\n" + "\n".join(f"  {p}" for p in problems))
+        super().__init__("mlops:index:MLStack", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.platform = platform or kind(name, spec.platform, opts=child)
+        self.data = components.Dataset(name, spec.data, code=spec.code, platform=self.platform, opts=child)
+        self.features = components.FeatureStore(name, spec.features, data=self.data, platform=self.platform, opts=child)
+        self.cluster = components.TrainingCluster(name, spec.training.compute, platform=self.platform, opts=child)
+        self.registry = components.ModelRegistry(
+            name, spec.registry, identity=spec.identity, platform=self.platform, opts=child
+        )
+        self.served = {
+            settings.name: components.Endpoint(
+                f"{name}-{settings.name}", settings, registry=self.registry, platform=self.platform, opts=child
+            )
+            for settings in spec.endpoints
+        }
+        self.training = components.TrainingPipeline(
+            name,
+            spec.training,
+            data=self.data,
+            features=self.features,
+            registry=self.registry,
+            evaluation=spec.evaluation,
+            cluster=self.cluster,
+            endpoints=list(self.served.values()),
+            platform=self.platform,
+            opts=child,
+        )
+        self.monitors = {
+            settings.name: components.Monitor(
+                f"{name}-{settings.name}",
+                settings,
+                endpoint=self.served[settings.endpoint],
+                retrain=settings.name in spec.retraining.triggers.drift,
+                platform=self.platform,
+                opts=child,
+            )
+            for settings in spec.monitors
+        }
+        self.retraining = components.ContinuousTraining(
+            name, spec.retraining, pipeline=self.training, platform=self.platform, opts=child
+        )
+        self.endpoints = {key: endpoint.url for key, endpoint in self.served.items()}
+        self.url = next((self.endpoints[settings.name] for settings in spec.endpoints if settings.kind == "rest"), None)
+        self.store_uri, self.tracking_uri = self.platform.store_uri, self.platform.tracking_uri
+        self.version, self.status = self.training.version, self.training.status
+        self.register_outputs(
+            {
+                "endpoints": self.endpoints,
+                "url": self.url,
+                "storeUri": self.store_uri,
+                "trackingUri": self.tracking_uri,
+                "version": self.version,
+                "status": self.status,
+                "model": spec.identity.name,
+                "owner": spec.identity.owner,
+                "riskTier": spec.identity.risk_tier,
+            }
+        )
