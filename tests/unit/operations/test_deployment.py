@@ -5,7 +5,6 @@ import multiprocessing
 import socket
 
 import pytest
-
 from mlops_runtime.deployment import RefusedError, deploy, go_back
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.stores import deployments
