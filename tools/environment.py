@@ -30,22 +30,27 @@ def python_of(root: Path) -> Path:
 def ensure(root: Path, profile: str) -> Path:
     """Makes `.venv` fit `profile`, unless it does already; returns its interpreter."""
     python = python_of(root)
-    if _is_current(root, profile):
+    if is_current(root, profile):
         return python
     with exclusive(root / ".cache" / "env.lock", "another process is installing packages: waiting for it"):
-        if _is_current(root, profile):
+        if is_current(root, profile):
             return python
         if not python.exists():
             venv.create(root / ".venv", clear=True, with_pip=False, symlinks=True)
         # An environment for development stays one when only the pinned versions change.
-        profile = max(profile, str(_stamp(root).get("profile", profile)), key=lambda name: RANK.get(name, 0))
+        profile = max(profile, str(_recorded(root).get("profile", profile)), key=lambda name: RANK.get(name, 0))
         extras, groups = PROFILES[profile]
         with progress(f"installing the Python packages of {', '.join((*extras, *groups))}", "minutes the first time"):
             _install(root, python, extras, groups)
-        temporary = _stamp_file(root).with_suffix(".new")
-        temporary.write_text(json.dumps({"inputs": _digest(root), "profile": profile}))
-        temporary.replace(_stamp_file(root))
+        stamp(root, profile)
     return python
+
+
+def stamp(root: Path, profile: str) -> None:
+    """Records that `.venv` holds what `profile` wants now."""
+    temporary = _stamp_file(root).with_suffix(".new")
+    temporary.write_text(json.dumps({"inputs": _digest(root), "profile": profile}))
+    temporary.replace(_stamp_file(root))
 
 
 def _stamp_file(root: Path) -> Path:
@@ -60,20 +65,21 @@ def _digest(root: Path) -> str:
     return digest.hexdigest()
 
 
-def _stamp(root: Path) -> dict[str, str]:
+def _recorded(root: Path) -> dict[str, str]:
     try:
-        stamp = json.loads(_stamp_file(root).read_text())
+        recorded = json.loads(_stamp_file(root).read_text())
     except (OSError, ValueError):
         return {}
-    return stamp if isinstance(stamp, dict) else {}
+    return recorded if isinstance(recorded, dict) else {}
 
 
-def _is_current(root: Path, profile: str) -> bool:
-    stamp = _stamp(root)
+def is_current(root: Path, profile: str) -> bool:
+    """Whether `.venv` holds what `profile` wants now."""
+    recorded = _recorded(root)
     return (
         python_of(root).exists()
-        and stamp.get("inputs") == _digest(root)
-        and RANK.get(stamp.get("profile", ""), 0) >= RANK[profile]
+        and recorded.get("inputs") == _digest(root)
+        and RANK.get(recorded.get("profile", ""), 0) >= RANK[profile]
     )
 
 

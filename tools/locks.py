@@ -54,7 +54,8 @@ def clear_dead(backend: Path, project: str, stack: str) -> bool:
         )
     for lock in found:
         say(f"the engine that held stack {stack!r} (pid {lock.pid}, since {lock.since}) has died: removing its lock")
-        lock.file.unlink(missing_ok=True)
+        for file in (lock.file, lock.file.with_name(f"{lock.file.name}.attrs")):
+            file.unlink(missing_ok=True)
     return bool(found)
 
 

@@ -62,10 +62,10 @@ class Stack:
         self._take_over()
         data = self.outputs().get("data_dir")
         store = purgeable(Path(data)) if purge and data else None
-        self._settle()
         self._engine("destroy", "--yes", "--skip-preview")
         self._quiet("stack", "rm", "--yes", "--preserve-config", "--remove-backups")
         forget_salt(self.target.settings_file)
+        say(f"stack {self.target.stack!r} is removed")
         if store is not None and store.exists():
             shutil.rmtree(store)
             say(f"deleted {store}")
@@ -121,12 +121,16 @@ class Stack:
 
     def _run(self, command: list[str], **options: Any) -> int:
         process = subprocess.Popen(command, cwd=self.target.directory, env=self.environment, **options)
-        # Ctrl-C reaches the child as well, and it is the child that ends its work in order.
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # It is the child that ends its work in order: Ctrl-C reaches it by itself, and a request to end is passed on.
+        before = {
+            signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number)),
+        }
         try:
             return process.wait()
         finally:
-            signal.signal(signal.SIGINT, previous)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _quiet(self, *arguments: str) -> str:
         """Runs the engine for its answer."""

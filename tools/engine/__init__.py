@@ -69,7 +69,8 @@ def on_path(home: Path) -> Engine | None:
     Raises:
         ToolError: it is older than the SDK allows.
     """
-    found = shutil.which("pulumi")
+    # The official installer puts it there, and leaves PATH to the shell's next start.
+    found = shutil.which("pulumi") or shutil.which("pulumi", path=str(Path.home() / ".pulumi" / "bin"))
     if found is None or home in Path(found).resolve().parents:
         return None
     directory = Path(found).parent

@@ -1,0 +1,351 @@
+"""The engine, its Python hosts and the `make` entry points, on a small project in a checkout of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tools import environment
+
+pytestmark = pytest.mark.engine
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROJECT = "name: toy\nruntime: python\n"
+# In a module, so that it is pickled by reference and may change without changing the state.
+PROVIDER = '''
+import time
+from pathlib import Path
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+
+
+class Note(ResourceProvider):
+    """A file; making it lasts as long as there is a file `hold` beside it."""
+
+    def create(self, props):
+        path = Path(props["path"])
+        print("writing the note", flush=True)
+        path.with_name("started").touch()
+        while path.with_name("hold").exists():
+            time.sleep(0.02)
+        if props["content"] == "unlucky":
+            raise RuntimeError("no ink")
+        path.write_text(props["content"])
+        return CreateResult(str(path), props)
+
+    def read(self, id_, props):
+        return ReadResult(id_, {**props, "content": Path(id_).read_text()})
+
+    def diff(self, id_, olds, news):
+        return DiffResult(changes=olds["content"] != news["content"])
+
+    def update(self, id_, olds, news):
+        Path(id_).write_text(news["content"])
+        return UpdateResult(news)
+
+    def delete(self, id_, props):
+        Path(id_).unlink()
+
+
+class NoteResource(Resource, module="toy", name="Note"):
+    def __init__(self, name, path, content, opts=None):
+        super().__init__(Note(), name, {"path": path, "content": content}, opts)
+'''
+PROGRAM = """
+import os
+from pathlib import Path
+import pulumi
+from notes import NoteResource
+
+config = pulumi.Config()
+data = Path(os.environ["TOY_DATA"])
+NoteResource("note", str(data / "note.txt"), config.get("content") or "first")
+pulumi.export("url", f"file://{data}/note.txt")
+pulumi.export("data_dir", str(data))
+pulumi.export("secret_length", len(config.get("secret") or ""))
+"""
+
+
+@dataclass
+class Checkout:
+    """A checkout with one Pulumi project."""
+
+    root: Path
+    variables: dict[str, str]
+
+    @property
+    def project(self) -> Path:
+        return self.root / "stacks" / "toy"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def note(self) -> Path:
+        return self.data / "note.txt"
+
+    def start(self, target: str, **variables: str) -> subprocess.Popen[str]:
+        command = ["make", "-s", target, "STACK_DIR=stacks/toy", *(f"{k}={v}" for k, v in variables.items())]
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def make(self, target: str, **variables: str) -> tuple[int, str]:
+        process = self.start(target, **variables)
+        output, _ = process.communicate(timeout=120)
+        return process.returncode, output
+
+    def pulumi(self, *arguments: str) -> str:
+        exports = subprocess.run(
+            ["make", "-s", "shell", "STACK_DIR=stacks/toy"],
+            cwd=self.root,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        done = subprocess.run(
+            ["sh", "-c", f'{exports}\npulumi "$@"', "sh", *arguments],
+            cwd=self.project,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def locks(self) -> list[Path]:
+        return [file for file in (self.root / ".pulumi" / "locks").glob("**/*") if file.is_file()]
+
+    def holder(self) -> int:
+        """The pid of the engine that holds the stack."""
+        (lock,) = [file for file in self.locks() if file.suffix == ".json"]
+        pid: int = json.loads(lock.read_text())["pid"]
+        return pid
+
+    def interrupt_while_writing(self) -> tuple[subprocess.Popen[str], int]:
+        """Starts an `up` that stays in the middle of a create; returns it, and its engine's pid."""
+        self.data.joinpath("hold").touch()
+        process = self.start("up")
+        until(lambda: self.data.joinpath("started").exists(), "the create to start")
+        return process, self.holder()
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+def processes_of(root: Path) -> list[str]:
+    """The command lines of living processes that work for the checkout."""
+    listed = subprocess.run(["ps", "-eo", "stat=,pid=,command="], capture_output=True, text=True, check=True).stdout
+    found = []
+    for line in listed.splitlines():
+        state, pid, command = line.split(None, 2)
+        if state.startswith("Z") or int(pid) == os.getpid():
+            continue
+        try:
+            directory = Path(f"/proc/{pid}/cwd").readlink()
+        except OSError:
+            directory = Path()
+        if str(root) in command or root in (directory, *directory.parents):
+            found.append(command)
+    return found
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    root = tmp_path / "check out"  # a space, as in many a home directory
+    root.mkdir()
+    shutil.copytree(REPOSITORY / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(REPOSITORY / name, root)
+    # This interpreter's packages under another checkout's name: installing them once more would prove nothing here.
+    python = root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    environment.stamp(root, "run")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+    for kept in ("PULUMI_MLOPS_CACHE", "PULUMI_MLOPS_ENGINE"):
+        if kept in os.environ:
+            variables[kept] = os.environ[kept]
+    variables |= {"TOY_DATA": str(root / "data"), "PULUMI_HOME": str(tmp_path / "home")}
+    made = Checkout(root, variables)
+    made.project.mkdir(parents=True)
+    made.data.mkdir()
+    (made.project / "Pulumi.yaml").write_text(PROJECT)
+    (made.project / "notes.py").write_text(PROVIDER)
+    (made.project / "__main__.py").write_text(PROGRAM)
+    yield made
+    until(lambda: not processes_of(root), f"the processes to end: {processes_of(root)}", 10)
+
+
+def test_up_twice_changes_nothing_and_down_leaves_nothing(checkout: Checkout) -> None:
+    settings = checkout.project / "Pulumi.dev.yaml"
+    settings.write_text("config:\n  toy:content: hello\n")
+
+    code, output = checkout.make("up")
+    assert code == 0, output
+    assert checkout.note.read_text() == "hello"
+    assert f"url: file://{checkout.note}" in output
+    assert "nothing changed" not in output
+    assert "from $PATH" not in output, "the engine warns of language hosts that do not belong to it"
+
+    started = time.monotonic()
+    code, output = checkout.make("up")
+    assert code == 0, output
+    assert "nothing changed" in output
+    assert time.monotonic() - started < 15
+
+    code, output = checkout.make("down")
+    assert code == 0, output
+    assert not checkout.note.exists()
+    assert checkout.locks() == []
+    assert settings.read_text() == "config:\n  toy:content: hello\n"
+    assert checkout.data.is_dir(), "data stays unless it is purged"
+    assert checkout.make("down")[0] == 0
+
+
+def test_drift_is_mended(checkout: Checkout) -> None:
+    assert checkout.make("up")[0] == 0
+    checkout.note.write_text("scribbled over")
+    code, output = checkout.make("up")
+    assert code == 0, output
+    assert checkout.note.read_text() == "first"
+    assert "nothing changed" not in output
+
+
+def test_state_is_stable_when_the_providers_code_changes(checkout: Checkout) -> None:
+    assert checkout.make("up")[0] == 0
+    module = checkout.project / "notes.py"
+    module.write_text(module.read_text().replace("writing the note", "putting the note down"))
+    code, output = checkout.make("up")
+    assert code == 0, output
+    assert "nothing changed" in output
+
+
+def test_plain_pulumi_works_with_the_exported_variables(checkout: Checkout) -> None:
+    assert checkout.make("up")[0] == 0
+    checkout.pulumi("config", "set", "--secret", "secret", "hush")
+    checkout.pulumi("up", "--yes", "--skip-preview")
+    assert json.loads(checkout.pulumi("stack", "output", "--json"))["secret_length"] == 4
+    assert "hush" not in (checkout.project / "Pulumi.dev.yaml").read_text()
+    assert "hush" not in checkout.pulumi("stack", "export")
+
+
+def test_failing_program_is_shown_from_the_users_first_line(checkout: Checkout) -> None:
+    program = checkout.project / "__main__.py"
+    program.write_text(PROGRAM + "\nundefined_name\n")
+    code, output = checkout.make("up")
+    assert code != 0
+    assert "Program failed with an unhandled exception" in output
+    assert "NameError: name 'undefined_name' is not defined" in output
+    assert f'File "{program}", line {len(PROGRAM.splitlines()) + 2}' in output
+    assert "runpy" not in output
+    assert "tools/engine" not in output
+
+
+def test_failing_provider_fails_up(checkout: Checkout) -> None:
+    (checkout.project / "Pulumi.dev.yaml").write_text("config:\n  toy:content: unlucky\n")
+    code, output = checkout.make("up")
+    assert code != 0
+    assert "RuntimeError: no ink" in output
+    assert "`pulumi up` failed" in output
+
+
+def test_missing_virtual_environment_is_named(checkout: Checkout) -> None:
+    (checkout.project / "Pulumi.yaml").write_text(
+        "name: toy\nruntime:\n  name: python\n  options: {virtualenv: nowhere}\n"
+    )
+    code, output = checkout.make("up")
+    assert code != 0
+    assert "nowhere" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("after", ["up", "down"])
+def test_killed_up_leaves_no_process_and_make_goes_on(checkout: Checkout, after: str) -> None:
+    process, engine = checkout.interrupt_while_writing()
+    os.kill(engine, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    until(lambda: not processes_of(checkout.root), "the hosts to end", 5)
+    assert checkout.locks(), "the lock of a killed engine stays"
+    checkout.data.joinpath("hold").unlink()
+
+    code, output = checkout.make(after)
+    assert code == 0, output
+    assert "removing its lock" in output
+    assert checkout.locks() == []
+    if after == "up":
+        assert checkout.note.read_text() == "first"
+        assert "pending_operations" not in checkout.pulumi("stack", "export")
+        assert "nothing changed" in checkout.make("up")[1]
+    else:
+        assert json.loads(checkout.pulumi("stack", "ls", "--json")) == []
+
+
+def test_second_up_is_refused_while_the_first_runs(checkout: Checkout) -> None:
+    process, engine = checkout.interrupt_while_writing()
+    code, output = checkout.make("up")
+    assert code != 0
+    assert f"is being changed by another `pulumi` (pid {engine}" in output
+    assert "Traceback" not in output
+    checkout.data.joinpath("hold").unlink()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert checkout.note.read_text() == "first"
+
+
+def test_interrupt_finishes_the_step_and_releases_the_lock(checkout: Checkout) -> None:
+    process, _ = checkout.interrupt_while_writing()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C: make, its tools and the engine all get it
+    assert process.stdout is not None
+    before = ""
+    while "cancelling" not in before:
+        line = process.stdout.readline()
+        assert line, f"ended without an answer to the interrupt: {before}"
+        before += line
+    checkout.data.joinpath("hold").unlink()
+    output = before + process.communicate(timeout=60)[0]
+    until(lambda: not processes_of(checkout.root), "the engine to end")
+    assert process.returncode != 0
+    assert "update canceled" in output
+    assert "Traceback" not in output
+    assert checkout.locks() == []
+    assert checkout.note.read_text() == "first"
+    assert "pending_operations" not in checkout.pulumi("stack", "export")
+    assert checkout.make("up")[0] == 0
+
+
+def test_purge_deletes_only_a_store(checkout: Checkout) -> None:
+    assert checkout.make("up")[0] == 0
+    code, output = checkout.make("down", PURGE="1")
+    assert code != 0
+    assert "has no .mlops-store in it" in output
+    assert checkout.note.exists(), "nothing may have been changed"
+
+    checkout.data.joinpath(".mlops-store").write_text("{}")
+    code, output = checkout.make("down", PURGE="1")
+    assert code == 0, output
+    assert not checkout.data.exists()
