@@ -59,7 +59,7 @@ def build(
         arguments=["-m", "mlops_runtime", "scheduler", "--config", "{config}"],
         config=json.dumps(config, sort_keys=True),
         # The pipeline writes the definition that the scheduler reads.
-        needs=[parent for parent in plan.needs] + platform.secrets.resources,
+        needs=[*plan.needs, *platform.secrets.resources],
     )
     in_force = [
         "manual",

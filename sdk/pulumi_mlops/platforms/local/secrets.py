@@ -44,9 +44,7 @@ class SecretFiles:
         file = re.sub(r"[^\w.-]", "_", f"{kind}-{key}")
         if reference not in self._made:
             if kind == "env" and key not in os.environ:
-                raise pulumi.RunError(
-                    f"the spec refers to env:{key}, and the environment has no variable {key}; set it"
-                )
+                raise pulumi.RunError(f"the spec refers to env:{key}, and the environment has no such variable; set it")
             value = os.environ[key] if kind == "env" else pulumi.Config().require_secret(key)
             self._made[reference] = SecretFile(
                 f"{self._platform._name}-secret-{file}",

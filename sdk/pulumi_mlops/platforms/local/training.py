@@ -42,7 +42,7 @@ def build_pipeline(platform: LocalPlatform, parent: pulumi.Resource, name: str, 
         root=platform.store.root,
         model=plan.identity.name,
         definition=document.model_dump_json(),
-        code=digest_of_code(document.code),
+        code=digest_of_code(document),
         fingerprints=plan.fingerprints,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[*plan.needs, *platform.secrets.resources]),
     )

@@ -31,9 +31,8 @@ class ServiceHandler(Handler):
         ours = old is not None and old.get("port") == port and old.get("service") == inputs["service"]
         if port is None or ours or _running(inputs) or _free(port):
             return {}
-        return {
-            "port": f"port {port} of {inputs['service']} is in use on this machine; stop what listens there, or change it"
-        }
+        name = inputs["service"]
+        return {"port": f"port {port} of {name} is in use on this machine; stop what listens there, or change it"}
 
     def preview(self, inputs: Properties) -> Properties:
         """It will run."""
