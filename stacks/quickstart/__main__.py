@@ -1,0 +1,15 @@
+"""The quickstart: everything that mlops.yaml declares, on this machine."""
+
+import pulumi
+
+import pulumi_mlops as mlops
+
+spec = mlops.load("mlops.yaml", environment=pulumi.Config().get("environment"))
+stack = mlops.MLStack(spec.identity.name, spec)
+
+pulumi.export("url", stack.url)
+pulumi.export("endpoints", stack.endpoints)
+pulumi.export("status", stack.status)
+pulumi.export("version", stack.version)
+pulumi.export("tracking_uri", stack.tracking_uri)
+pulumi.export("data_dir", str(spec.platform.local.data_dir.resolve()))
