@@ -21,13 +21,13 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from mlops_runtime.definition import Definition
+from mlops_runtime.definition import DataDefinition
 from mlops_runtime.errors import BadInputError, StepError
 
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
 
 
-def load_function(definition: Definition, reference: str, *, expects: str) -> Callable[..., Any]:
+def load_function(definition: DataDefinition, reference: str, *, expects: str) -> Callable[..., Any]:
     """Load a function of the user's code.
 
     Arguments:
@@ -54,7 +54,7 @@ def load_function(definition: Definition, reference: str, *, expects: str) -> Ca
     return function  # type: ignore[no-any-return]
 
 
-def call(definition: Definition, reference: str, *arguments: Any, expects: str, **keywords: Any) -> Any:
+def call(definition: DataDefinition, reference: str, *arguments: Any, expects: str, **keywords: Any) -> Any:
     """Call a function of the user's code.
 
     Arguments:
@@ -77,7 +77,7 @@ def call(definition: Definition, reference: str, *arguments: Any, expects: str, 
         raise BadInputError(f"{expects}: {reference} failed{where}: {type(error).__name__}: {error}") from error
 
 
-def check_requirements(definition: Definition) -> None:
+def check_requirements(definition: DataDefinition) -> None:
     """Check that the packages which the user's code needs are installed.
 
     Raises:
@@ -107,7 +107,7 @@ def check_requirements(definition: Definition) -> None:
         )
 
 
-def digest_of_code(definition: Definition) -> str:
+def digest_of_code(definition: DataDefinition) -> str:
     """SHA-256 of the user's code (relative paths and contents of the included files), as `sha256:<hex>`."""
     digest = hashlib.sha256()
     for name, path in included_files(definition):
@@ -117,7 +117,7 @@ def digest_of_code(definition: Definition) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def archive(definition: Definition, folder: Path) -> tuple[Path, str]:
+def archive(definition: DataDefinition, folder: Path) -> tuple[Path, str]:
     """Archive the user's code so that the same files always give the same bytes.
 
     Arguments:
@@ -147,7 +147,7 @@ def archive(definition: Definition, folder: Path) -> tuple[Path, str]:
     return path, f"sha256:{digest}"
 
 
-def included_files(definition: Definition) -> Iterator[tuple[str, Path]]:
+def included_files(definition: DataDefinition) -> Iterator[tuple[str, Path]]:
     """Files of the user's code in order of name: path relative to the code's directory, and absolute path.
 
     Hidden folders, virtual environments, caches and the store are left out.

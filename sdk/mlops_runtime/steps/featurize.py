@@ -183,7 +183,7 @@ def _in_window(rows: pl.DataFrame, definition: Definition) -> pl.DataFrame:
     if taken.is_empty():
         raise BadDataError(
             f"source {name}: none of {rows.height:,} rows lies in training.window; "
-            f"they reach from {rows[timestamp].min()} to {newest}"
+            f"they reach from {rows[timestamp].min()!s} to {newest!s}"
         )
     return taken
 
@@ -253,7 +253,7 @@ def _model_columns(
         if values.dtype in (pl.Int64, pl.Boolean) and missing:
             values = values.cast(pl.Float64)
         dtype = {pl.Float64: "float64", pl.Int64: "int64", pl.String: "string", pl.Boolean: "bool"}.get(
-            values.dtype.base_type()  # type: ignore[call-overload]
+            values.dtype.base_type()
         )
         if dtype is None:
             raise BadInputError(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_runtime import code
-from mlops_runtime.definition import Definition
+from mlops_runtime.definition import DataDefinition
 from mlops_runtime.errors import BadDataError
-from mlops_runtime.steps.base import Outputs, Run, Step, digest_of
+from mlops_runtime.steps.base import Outputs, Run, Step, digest_of, report_nothing
 from mlops_runtime.stores import sources
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.snapshots import Snapshot, Snapshots
@@ -58,7 +59,7 @@ def run(run: Run) -> IngestOutputs:
     )
 
 
-def ingest(definition: Definition, name: str, progress: Any = print) -> SnapshotRef:
+def ingest(definition: DataDefinition, name: str, progress: Callable[[str], None] = report_nothing) -> SnapshotRef:
     """Bring one source's snapshot up to date, and delete those past retention.
 
     Arguments:
@@ -102,7 +103,7 @@ def ingest(definition: Definition, name: str, progress: Any = print) -> Snapshot
     return _ref(current, snapshots, new)
 
 
-def _read(definition: Definition, name: str, before: Snapshot | None, snapshots: Snapshots) -> pl.DataFrame:
+def _read(definition: DataDefinition, name: str, before: Snapshot | None, snapshots: Snapshots) -> pl.DataFrame:
     import polars as pl
 
     from mlops_runtime.stores.tables import TIMESTAMP, require_column
@@ -115,8 +116,8 @@ def _read(definition: Definition, name: str, before: Snapshot | None, snapshots:
     require_column(frame, source.timestamp, what=f"source {name}")
     if frame.schema[source.timestamp] != TIMESTAMP:
         raise BadDataError(
-            f"source {name}: column {source.timestamp} has type {frame.schema[source.timestamp]}, but incremental reading "
-            "needs times; write them as ISO 8601 (2026-01-31T12:00:00Z) or convert them in the source's transform"
+            f"source {name}: column {source.timestamp} has type {frame.schema[source.timestamp]}, but "
+            "incremental reading needs times; write them as ISO 8601 (2026-01-31T12:00:00Z) or convert them in a transform"
         )
     if before is None or since is None:
         return frame

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_runtime import code
-from mlops_runtime.definition import Definition, Source
+from mlops_runtime.definition import DataDefinition, Source
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.steps.base import digest_of
 from mlops_runtime.stores.layout import Store
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def read(definition: Definition, name: str, *, since: datetime | None = None) -> pl.DataFrame:
+def read(definition: DataDefinition, name: str, *, since: datetime | None = None) -> pl.DataFrame:
     """Read a source and apply its transform.
 
     Arguments:
@@ -55,13 +55,15 @@ def read(definition: Definition, name: str, *, since: datetime | None = None) ->
         expects = f"transform of {what}"
         result = code.call(definition, source.transform, tables.to_pandas(frame), expects=expects)
         frame = tables.from_pandas(result, what=f"{expects}: {source.transform}")
-    declared = {column: check.dtype for column, check in source.columns.items() if check.dtype is not None}
+    declared: dict[str, str] = {
+        column: check.dtype for column, check in source.columns.items() if check.dtype is not None
+    }
     if source.timestamp is not None:
         declared.setdefault(source.timestamp, "datetime")
     return tables.coerce(frame, declared)
 
 
-def fingerprint(definition: Definition, name: str) -> str:
+def fingerprint(definition: DataDefinition, name: str) -> str:
     """Fingerprint of a source: as long as it stays the same, reading again would give the same rows.
 
     Files: SHA-256 of the bytes (cached by size and time of modification). S3: ETags. SQL: number of rows and newest
@@ -98,8 +100,8 @@ def fingerprint(definition: Definition, name: str) -> str:
     return digest_of({"content": content, "settings": settings_digest(definition, name)})
 
 
-def settings_digest(definition: Definition, name: str) -> str:
-    """Digest of what decides how a source is read: its address, transform and types, and the user code where it is used."""
+def settings_digest(definition: DataDefinition, name: str) -> str:
+    """Digest of what decides how a source is read: address, transform, types, and the user code where it is used."""
     source = definition.sources[name]
     uses_code = source.kind == "python" or source.transform is not None
     return digest_of(

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import duckdb
@@ -124,10 +124,11 @@ def read_parquet(files: list[Path], *, what: str) -> pl.DataFrame:
     """
     try:
         with connect() as connection:
-            return connection.sql(
+            rows = connection.sql(
                 "SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = false)",
                 params={"files": [str(file) for file in files]},
-            ).pl()
+            )
+            return cast(pl.DataFrame, rows.pl())
     except duckdb.Error as error:
         raise BadDataError(f"{what}: {_blamed(files)} can't be read as Parquet: {first_line(error)}") from error
 
@@ -183,7 +184,7 @@ def _plain(path: Path, *, what: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _open_compressed(path: Path, *, what: str) -> Iterator[IO[bytes]]:
+def _open_compressed(path: Path, *, what: str) -> Iterator[Any]:
     if path.suffix == ".gz":
         with gzip.open(path) as file:
             yield file
@@ -208,19 +209,17 @@ def _read_one(plain: Path, named: Path, source: Source, *, what: str) -> pl.Data
     declared = {}
     if source.transform is None:
         declared = {name: "VARCHAR" for name, check in source.columns.items() if check.dtype and name in names}
-    types = ", types = $types" if declared else ""
+    query = (
+        "SELECT * FROM read_csv($path, header = true, delim = $delimiter, quote = '\"', escape = '\"', "
+        "sample_size = -1, nullstr = $nulls, max_line_size = 16777216"
+    )
+    params: dict[str, Any] = {"path": str(plain), "delimiter": delimiter, "nulls": NULLS}
+    # DuckDB can't tell the type of an empty mapping.
+    if declared:
+        query, params["types"] = f"{query}, types = $types", declared
     try:
         with connect() as connection:
-            return connection.sql(
-                "SELECT * FROM read_csv($path, header = true, delim = $delimiter, quote = '\"', escape = '\"', "
-                f"sample_size = -1, nullstr = $nulls, max_line_size = 16777216{types})",
-                params={
-                    "path": str(plain),
-                    "delimiter": delimiter,
-                    "nulls": NULLS,
-                    **({"types": declared} if types else {}),
-                },
-            ).pl()
+            return cast(pl.DataFrame, connection.sql(f"{query})", params=params).pl())
     except duckdb.Error as error:
         raise BadDataError(f"{what}: {named}{_fault(plain, delimiter, len(names), error)}") from error
 
