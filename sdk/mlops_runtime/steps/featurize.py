@@ -136,8 +136,7 @@ def feature_names(definition: Definition) -> dict[str, dict[str, str]]:
                 "a row would know its own outcome. Take it out, or give what is known before in a transform"
             )
         names[view] = {
-            feature: feature if count[feature] == 1 else f"{view.replace('-', '_')}__{feature}"
-            for feature in settings.features
+            feature: feature if count[feature] == 1 else f"{view}__{feature}" for feature in settings.features
         }
     return names
 

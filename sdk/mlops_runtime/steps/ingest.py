@@ -117,7 +117,7 @@ def _read(definition: DataDefinition, name: str, before: Snapshot | None, snapsh
     if frame.schema[source.timestamp] != TIMESTAMP:
         raise BadDataError(
             f"source {name}: column {source.timestamp} has type {frame.schema[source.timestamp]}, but "
-            "incremental reading needs times; write them as ISO 8601 (2026-01-31T12:00:00Z) or convert them in a transform"
+            "incremental reading needs times; write them as ISO 8601 (2026-01-31T12:00:00Z)"
         )
     if before is None or since is None:
         return frame
