@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -81,6 +81,7 @@ class Checkout:
 
     root: Path
     variables: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def project(self) -> Path:
@@ -96,7 +97,7 @@ class Checkout:
 
     def start(self, target: str, **variables: str) -> subprocess.Popen[str]:
         command = ["make", "-s", target, "STACK_DIR=stacks/toy", *(f"{k}={v}" for k, v in variables.items())]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self.root,
             env=self.variables,
@@ -105,6 +106,8 @@ class Checkout:
             text=True,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
 
     def make(self, target: str, **variables: str) -> tuple[int, str]:
         process = self.start(target, **variables)
@@ -197,6 +200,11 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     (made.project / "notes.py").write_text(PROVIDER)
     (made.project / "__main__.py").write_text(PROGRAM)
     yield made
+    made.data.joinpath("hold").unlink(missing_ok=True)
+    for process in made.started:
+        if process.poll() is None:  # only after a failure
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     until(lambda: not processes_of(root), f"the processes to end: {processes_of(root)}", 10)
 
 
