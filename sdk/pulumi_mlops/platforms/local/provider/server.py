@@ -35,7 +35,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, handlers: Mapping[str, Handler], engine: str | None) -> None:
         self._handlers = handlers
         self._cancelled = threading.Event()
+        self._running = 0
+        self._lock = threading.Lock()
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine)) if engine else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation is running."""
+        return self._running > 0
 
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Our version."""
@@ -148,6 +155,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             warn=lambda text: self._log(urn, engine_pb2.WARNING, text),
             cancelled=self._cancelled,
         )
+        with self._lock:
+            self._running += 1
         try:
             return operation(handler, context)
         except ProviderError as error:
@@ -155,6 +164,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         except Exception:
             # A defect of ours, not the user's mistake: here a traceback is what helps.
             _abort(call, grpc.StatusCode.INTERNAL, traceback.format_exc())
+        finally:
+            with self._lock:
+                self._running -= 1
 
     def _log(self, urn: str, severity: Any, text: str) -> None:
         if self._engine is not None:
@@ -167,7 +179,18 @@ def _abort(call: grpc.ServicerContext, code: grpc.StatusCode, message: str) -> N
 
 
 def _plain(struct: struct_pb2.Struct) -> Properties:
-    return dict(json_format.MessageToDict(struct))
+    return {key: _whole(value) for key, value in json_format.MessageToDict(struct).items()}
+
+
+def _whole(value: Any) -> Any:
+    """The engine's numbers are all floating point; whole ones are integers to us."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value
 
 
 def _struct(properties: Properties) -> struct_pb2.Struct:
@@ -200,8 +223,6 @@ def main() -> None:
     from pulumi_mlops.platforms.local.provider.handlers import HANDLERS
 
     parent = os.getppid()
-    # Ctrl-C reaches the whole process group; the engine tells us to cancel, and ends us when it is done.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     servicer = Servicer(HANDLERS, arguments[0] if arguments else None)
     server = grpc.server(
@@ -212,6 +233,14 @@ def main() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)  # noqa: T201 - the engine reads it
+
+    def interrupted(*_: object) -> None:
+        # The engine ends an idle plugin so. While we work it is a person's Ctrl-C, which reaches the whole process
+        # group: the engine then calls Cancel, and the operation ends in good order.
+        if not servicer.busy:
+            os._exit(0)
+
+    signal.signal(signal.SIGINT, interrupted)
     watch = threading.Thread(target=_stop_with_engine, args=(servicer, server, parent), daemon=True)
     watch.start()
     server.wait_for_termination()
