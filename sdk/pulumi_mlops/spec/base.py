@@ -3,27 +3,63 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import Annotated, Any, Final
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
+
+from pulumi_mlops.spec.errors import Mistake, Mistakes
 
 
 class Section(BaseModel):
-    """A part of the spec. Immutable; keys that it does not know are refused."""
+    """A part of the spec. Immutable; keys that it does not know are refused, and values are not converted silently."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
     )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What is wrong with the fields of this section together; sections with such rules override it."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if found := list(self.mistakes()):
+            raise Mistakes(found)
+        return self
+
+
+def repeated(names: Iterable[Any], at: str) -> Iterator[Mistake]:
+    """A mistake for each name of a list that was there before."""
+    seen: list[Any] = []
+    for i, name in enumerate(names):
+        if name in seen:
+            yield Mistake("MLOPS-S034", f"{name} is named twice", at=(at, i), hint="Keep one of them.")
+        seen.append(name)
+
+
+def off(value: Any) -> Any:
+    """False is nothing: what switches off a section that is on by default, also in an overlay (where null takes the key
+    out)."""
+    return None if value is False else value
 
 
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -39,6 +75,12 @@ _BYTES: Final = {
     "Gi": 2**30,
     "Ti": 2**40,
 }
+# Only what every scheduler understands: croniter also knows L, #, R, ?, @daily and six fields.
+_CRON_VALUE: Final = "([0-9]{1,2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat)"
+_CRON_ITEM: Final = rf"(\*|{_CRON_VALUE}(-{_CRON_VALUE})?)(/[0-9]{{1,2}})?"
+_CRON_LIST: Final = f"{_CRON_ITEM}(,{_CRON_ITEM})*"
+_CRON: Final = re.compile(f"{_CRON_LIST}( +{_CRON_LIST}){{4}}", re.IGNORECASE)
+_SECRET: Final = r"env:[A-Za-z_]\w*|file:.+|pulumi:[\w.:-]+"
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?B?")
 
 
@@ -46,62 +88,106 @@ def _duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, str) and _DURATION.fullmatch(value.replace(" ", "")):
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", value)
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
-    raise ValueError("expected a duration such as 90s, 15m, 1h30m or 30d")
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", value.replace(" ", ""))
+        try:
+            return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+        except OverflowError:
+            raise Mistake("MLOPS-S017", "too long", expected="at most 999999999d") from None
+    unit = " (a number needs its unit)" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    raise Mistake("MLOPS-S017", "not a duration", expected=f"a duration such as 90s, 15m, 1h30m or 30d{unit}")
 
 
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
-        raise ValueError("expected a duration longer than zero")
+        raise Mistake("MLOPS-S017", "not a duration", expected="a duration longer than zero")
     return value
 
 
 def _size(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("expected a size such as 512Mi or 16Gi")
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
     match = _SIZE.fullmatch(value.replace(" ", "")) if isinstance(value, str) else None
     if match is None:
-        raise ValueError("expected a size such as 512Mi or 16Gi")
-    return int(float(match[1]) * _BYTES[match[2] or ""])
+        raise Mistake("MLOPS-S018", "not a size", expected="a size in bytes such as 512Mi or 16Gi")
+    try:
+        return int(float(match[1]) * _BYTES[match[2] or ""])
+    except OverflowError:
+        raise Mistake("MLOPS-S018", "too large", expected="a size in bytes such as 512Mi or 16Gi") from None
 
 
 def _cpu(value: Any) -> Any:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)m", value)):
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,9})m", value)):
         return int(match[1]) / 1000
-    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value):
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(\.\d+)?", value):
         return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and value < 10**9:
         return float(value)
-    raise ValueError("expected CPU cores such as 2, 0.5 or 500m")
+    raise Mistake("MLOPS-S019", "not a number of CPU cores", expected="CPU cores such as 2, 0.5 or 500m")
 
 
 def _above_zero(value: Any) -> Any:
     if value <= 0:
-        raise ValueError("expected more than zero")
+        raise Mistake("MLOPS-S014", "not above zero", expected="more than zero")
     return value
 
 
 def _cron(value: str) -> str:
-    if len(value.split()) != 5 or not croniter.is_valid(value):
-        raise ValueError("expected a cron schedule of five fields such as '0 3 * * *' (UTC)")
+    if not _CRON.fullmatch(value) or not croniter.is_valid(value):
+        raise Mistake(
+            "MLOPS-S020",
+            "not a cron schedule",
+            expected="five fields: minute, hour, day of month, month, day of week (UTC)",
+            hint="For example '0 3 * * *' is every day at 3.",
+        )
+    try:
+        croniter(value, datetime(2024, 1, 1, tzinfo=UTC)).get_next(float)
+    except CroniterBadDateError:
+        raise Mistake("MLOPS-S020", "this time never comes", hint="February has 29 days at most.") from None
     return value
 
 
 def _entry_point(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", value):
-        raise ValueError("expected module:function")
-    return value
-
-
-def _secret(value: str) -> str:
-    if not re.fullmatch(r"(env:[A-Za-z_]\w*|file:.+|pulumi:[\w.:-]+)", value):
-        raise ValueError(
-            "expected a reference to a secret (env:NAME, file:PATH or pulumi:KEY), never the secret itself"
+        raise Mistake(
+            "MLOPS-S021",
+            "not a reference to a function",
+            expected="module:function",
+            hint="For example flights:clean is the function clean in flights.py, in the folder code.directory.",
         )
     return value
+
+
+def _secret(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(_SECRET, value):
+        raise Mistake(
+            "MLOPS-S022",
+            "not a reference to a secret",
+            expected="env:NAME, file:PATH or pulumi:KEY, never the secret itself",
+            hint="Put the secret into an environment variable, a file or `pulumi config set --secret`, and refer to it.",
+        )
+    return value
+
+
+def _instant(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, datetime):
+        raise Mistake("MLOPS-S024", "not a date or time", expected="a date such as 2013-01-31 or 2013-01-31T06:00:00Z")
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise Mistake("MLOPS-S024", "outside of the calendar", expected="a date such as 2013-01-31") from None
+
+
+def _path(value: Any) -> Any:
+    if isinstance(value, str) and value and "\0" not in value:
+        return Path(value)
+    if isinstance(value, Path):
+        return value
+    raise Mistake("MLOPS-S012", "not a path", expected="a path, relative to the spec or absolute")
 
 
 Duration = Annotated[
@@ -171,7 +257,7 @@ EntryPoint = Annotated[
 
 SecretRef = Annotated[
     str,
-    AfterValidator(_secret),
+    BeforeValidator(_secret),
     WithJsonSchema(
         {
             "type": "string",
@@ -181,3 +267,21 @@ SecretRef = Annotated[
     ),
 ]
 """Where a secret is found: `env:NAME`, `file:PATH` or `pulumi:KEY` (the stack's encrypted configuration)."""
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$",
+            "examples": ["2013-01-31", "2013-01-31T06:00:00Z"],
+        }
+    ),
+]
+"""A date or a time (ISO 8601), in UTC where it names no offset."""
+
+FilePath = Annotated[
+    Path, Field(strict=False), BeforeValidator(_path), WithJsonSchema({"type": "string", "minLength": 1})
+]
+"""A path, relative to the spec's folder or absolute."""

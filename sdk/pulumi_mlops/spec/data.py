@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints
 
-from pulumi_mlops.spec.base import Column, Duration, EntryPoint, Name, SecretRef, Section
+from pulumi_mlops.spec.base import Column, Duration, EntryPoint, Name, SecretRef, Section, repeated
+from pulumi_mlops.spec.errors import Mistake
+
+_FILE_NAME: Final = re.compile(r"\.(csv|parquet|pq)(\.(gz|zip|bz2|xz|zst))?$", re.IGNORECASE)
 
 
 class ColumnCheck(Section):
@@ -31,17 +35,41 @@ class ColumnCheck(Section):
     max: float | None = None
     """Largest value allowed. Default: not checked."""
 
-    allowed: list[str | int | float | bool] | None = None
+    allowed: Annotated[list[str | int | float | bool], Field(min_length=1)] | None = None
     """The values allowed. Default: not checked."""
 
-    pattern: str | None = None
+    pattern: Annotated[str, StringConstraints(min_length=1)] | None = None
     """Regular expression that the whole of each string must match. Default: not checked."""
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def mistakes(self) -> Iterator[Mistake]:
+        """Checks agree with each other and with the type."""
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min ({self.min:g}) is larger than max ({self.max:g})")
-        return self
+            yield Mistake("MLOPS-S030", f"min ({self.min:g}) is larger than max ({self.max:g})", at=("min",))
+        if not self.nullable and self.max_null_fraction is not None:
+            yield Mistake(
+                "MLOPS-S033",
+                "max_null_fraction has no effect: nullable is false, so no value may be missing",
+                at=("max_null_fraction",),
+                hint="Keep one of the two.",
+            )
+        for name in ("min", "max"):
+            if getattr(self, name) is not None and self.dtype in ("string", "bool", "datetime"):
+                yield Mistake("MLOPS-S031", f"{name} is for numbers; the dtype is {self.dtype}", at=(name,))
+        if self.pattern is not None:
+            if self.dtype not in (None, "string"):
+                yield Mistake("MLOPS-S031", f"pattern is for strings; the dtype is {self.dtype}", at=("pattern",))
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                yield Mistake("MLOPS-S015", f"not a regular expression: {error}", at=("pattern",))
+        yield from repeated(self.allowed or [], "allowed")
+        types = {"string": str, "int": int, "float": (int, float), "bool": bool, "datetime": ()}
+        for i, value in enumerate(self.allowed or []):
+            wrong = self.dtype is not None and (
+                not isinstance(value, types[self.dtype]) or (isinstance(value, bool) and self.dtype != "bool")
+            )
+            if wrong:
+                yield Mistake("MLOPS-S031", f"this value is not of the dtype {self.dtype}", at=("allowed", i))
 
 
 class DistributionCheck(Section):
@@ -53,8 +81,12 @@ class DistributionCheck(Section):
     threshold: Annotated[float, Field(gt=0)] = 0.25
     """Value above which the snapshot is refused. Default: 0.25 (PSI's usual limit for a major shift; Siddiqi 2006)."""
 
-    columns: list[Column] | None = None
+    columns: Annotated[list[Column], Field(min_length=1)] | None = None
     """Columns compared. Default: all of the source's columns but its timestamp and keys."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Columns differ."""
+        yield from repeated(self.columns or [], "columns")
 
 
 class SourceChecks(Section):
@@ -75,17 +107,19 @@ class SourceChecks(Section):
     distribution: DistributionCheck | None = None
     """Comparison with the last accepted snapshot. Default: not compared."""
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def mistakes(self) -> Iterator[Mistake]:
+        """Limits are in order."""
         if self.max_rows is not None and self.min_rows > self.max_rows:
-            raise ValueError(f"min_rows ({self.min_rows}) is larger than max_rows ({self.max_rows})")
-        return self
+            message = f"min_rows ({self.min_rows}) is larger than max_rows ({self.max_rows})"
+            yield Mistake(
+                "MLOPS-S030", message, at=("min_rows",) if "min_rows" in self.model_fields_set else ("max_rows",)
+            )
 
 
 class Source(Section):
     """A table, read as versioned snapshots."""
 
-    uri: str
+    uri: Annotated[str, StringConstraints(min_length=1)]
     """Where the table is: a path (relative to the spec) or `file://` URI, `package://PACKAGE/PATH` (a file shipped in an
     installed Python package), `s3://BUCKET/KEY` (a key that ends in / is a folder of files), a SQLAlchemy URL without
     password, or `python:MODULE:FUNCTION` (a function of the user's code that returns a pandas DataFrame)."""
@@ -145,27 +179,55 @@ class Source(Section):
             case _:
                 return "sql"
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        sql = self.kind == "sql"
-        if sql and (self.query is None) == (self.table is None):
-            raise ValueError("a SQL source needs either query or table")
-        for name in ("query", "table", "password"):
-            if not sql and getattr(self, name) is not None:
-                raise ValueError(f"{name} is for SQL sources; {self.uri} is a {self.kind} source")
-        if sql and urlsplit(self.uri).password:
-            raise ValueError("the URL holds a password; take it out and refer to it with password: env:NAME")
-        if self.endpoint_url is not None and self.kind != "s3":
-            raise ValueError(f"endpoint_url is for S3 sources; {self.uri} is a {self.kind} source")
-        if self.format is not None and self.kind in ("sql", "python"):
-            raise ValueError(f"format is for files; {self.uri} is a {self.kind} source")
-        if self.incremental and self.timestamp is None:
-            raise ValueError("incremental needs timestamp")
-        if self.checks.freshness is not None and self.timestamp is None:
-            raise ValueError("checks.freshness needs timestamp")
-        if self.checks.allow_future and self.timestamp is None:
-            raise ValueError("checks.allow_future needs timestamp")
-        return self
+    def mistakes(self) -> Iterator[Mistake]:
+        """The location can be read, and the fields suit its kind."""
+        yield from self._location()
+        kinds = {"query": ("sql",), "table": ("sql",), "password": ("sql",), "endpoint_url": ("s3",)}
+        kinds["format"] = ("file", "package", "s3")
+        for name, allowed in kinds.items():
+            if getattr(self, name) is not None and self.kind not in allowed:
+                message = f"{name} is for {', '.join(allowed)} sources; this is a {self.kind} source"
+                yield Mistake("MLOPS-S031", message, at=(name,), hint="Take it out.")
+        if self.kind == "sql" and self.query is not None and self.table is not None:
+            yield Mistake("MLOPS-S031", "query and table exclude each other", at=("table",), hint="Keep one of them.")
+        if self.kind == "sql" and self.query is None and self.table is None:
+            yield Mistake("MLOPS-S032", "a SQL source needs either query or table", hint="Add `table:` or `query:`.")
+        if self.kind == "sql" and self.password is not None and self.uri.startswith(("sqlite:", "duckdb:")):
+            yield Mistake("MLOPS-S033", "password has no effect: this database has none", at=("password",))
+        if self.timestamp is None:
+            for at in (("incremental",), ("checks", "freshness"), ("checks", "allow_future")):
+                value = self.incremental if at == ("incremental",) else getattr(self.checks, at[-1])
+                if value:
+                    message = f"{at[-1]} needs the source's timestamp"
+                    hint = "Set timestamp to the column that says when a row's values became known."
+                    yield Mistake("MLOPS-S044", message, at=at, hint=hint)
+        elif (check := self.columns.get(self.timestamp)) and check.dtype not in (None, "datetime"):
+            message = f"the timestamp column has the dtype {check.dtype}"
+            yield Mistake("MLOPS-S031", message, at=("columns", self.timestamp, "dtype"), expected="datetime")
+        yield from repeated(self.key, "key")
+
+    def _location(self) -> Iterator[Mistake]:
+        scheme, _, rest = self.uri.partition(":")
+        patterns = {
+            "package": (r"//[A-Za-z_][\w.]*/.+", "package://PACKAGE/PATH"),
+            "s3": (r"//[a-z0-9][a-z0-9.-]*/.+", "s3://BUCKET/KEY"),
+            "python": (r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", "python:MODULE:FUNCTION"),
+            "sql": (r"//.*", "a SQLAlchemy URL such as postgresql://user@host/database"),
+        }
+        if self.kind in patterns:
+            pattern, expected = patterns[self.kind]
+            if scheme in ("http", "https", "ftp", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "adl"):
+                message = f"{scheme} is not read"
+                hint = "Read it in a function: uri: python:MODULE:FUNCTION."
+                yield Mistake("MLOPS-S026", message, at=("uri",), expected="a location that `uri` lists", hint=hint)
+                return
+            if re.fullmatch(pattern, rest) is None:
+                yield Mistake("MLOPS-S026", "this location can't be read", at=("uri",), expected=expected)
+                return
+        named = self.kind in ("file", "package", "s3") and _FILE_NAME.search(self.uri) is None
+        if named and self.format is None:
+            message = "the name does not tell the file's format"
+            yield Mistake("MLOPS-S032", message, at=("uri",), hint="Add `format: csv` or `format: parquet`.")
 
 
 class Data(Section):

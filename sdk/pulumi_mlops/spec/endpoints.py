@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from pulumi_mlops.spec.base import Column, Cron, Duration, Name, SecretRef, Section, Size
+from pulumi_mlops.spec.base import Column, Cron, Duration, Name, SecretRef, Section, Size, off, repeated
+from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.platform import Port
 
 
@@ -34,8 +36,8 @@ class RestEndpoint(_Endpoint):
     port: Port = 8080
     """TCP port. Default: 8080."""
 
-    capture: Capture | None = Capture()
-    """Record of requests and answers; null to record none."""
+    capture: Annotated[Capture | None, BeforeValidator(off)] = Capture()
+    """Record of requests and answers; false to record none."""
 
     enrichment: bool = False
     """Whether requests carry entity keys and the server adds the features from the online store. Default: false, requests
@@ -74,6 +76,10 @@ class BatchEndpoint(_Endpoint):
 
     chunk_rows: Annotated[int, Field(ge=1)] = 100_000
     """Rows scored at a time. Default: 100000."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Columns differ."""
+        yield from repeated(self.keep_columns, "keep_columns")
 
 
 class EdgeEndpoint(_Endpoint):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field
 
-from pulumi_mlops.spec.base import Column, Section
+from pulumi_mlops.spec.base import Column, Section, off, repeated
+from pulumi_mlops.spec.errors import Mistake
 
 METRICS: Final[dict[str, dict[str, bool]]] = {
     "binary": {
@@ -73,8 +75,8 @@ class Evaluation(Section):
     """Metrics computed. Default: all of the task's."""
 
     primary: str | None = None
-    """The metric that tuning optimises and the champion is compared by. Default: the task's first (roc_auc, roc_auc_ovr,
-    rmse)."""
+    """The metric that tuning optimises and the champion is compared by. Default: the first of `metrics`, or of the task's
+    (roc_auc, roc_auc_ovr, rmse)."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Probability from which the positive class is predicted, for `binary`. Default: 0.5."""
@@ -88,8 +90,8 @@ class Evaluation(Section):
     bootstrap: Bootstrap = Bootstrap()
     """Confidence intervals."""
 
-    champion: Champion | None = Champion()
-    """Comparison with the version that serves now; null to switch it off."""
+    champion: Annotated[Champion | None, BeforeValidator(off)] = Champion()
+    """Comparison with the version that serves now; false to switch it off."""
 
     calibration_bins: Annotated[int, Field(ge=2, le=100)] = 10
     """Bins of the calibration curve (equal counts), for classes. Default: 10."""
@@ -106,8 +108,10 @@ class Evaluation(Section):
         metrics = self.metrics or list(METRICS[task])
         return self.model_copy(update={"metrics": metrics, "primary": self.primary or metrics[0]})
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        if len(set(self.metrics)) < len(self.metrics):
-            raise ValueError("a metric is named twice")
-        return self
+    def mistakes(self) -> Iterator[Mistake]:
+        """Metrics and segments differ."""
+        yield from repeated(self.metrics, "metrics")
+        columns = [segment.column for segment in self.segments]
+        for i, column in enumerate(columns):
+            if column in columns[:i]:
+                yield Mistake("MLOPS-S034", f"{column} is named twice", at=("segments", i, "column"))

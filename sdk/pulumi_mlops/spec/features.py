@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
-from pulumi_mlops.spec.base import Column, Cron, Duration, EntryPoint, Name, Section
+from pulumi_mlops.spec.base import Column, Cron, Duration, EntryPoint, Name, Section, repeated
+from pulumi_mlops.spec.diagnose import nearest
+from pulumi_mlops.spec.errors import Mistake
 
 
 class Entity(Section):
@@ -14,6 +17,10 @@ class Entity(Section):
 
     keys: Annotated[list[Column], Field(min_length=1)]
     """Columns that identify one entity, in sources and in requests."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Keys differ."""
+        yield from repeated(self.keys, "keys")
 
 
 class FeatureView(Section):
@@ -38,6 +45,10 @@ class FeatureView(Section):
     online: bool = True
     """Whether the latest values are served online. Default: true."""
 
+    def mistakes(self) -> Iterator[Mistake]:
+        """Features differ."""
+        yield from repeated(self.features, "features")
+
 
 class Features(Section):
     """The feature store."""
@@ -50,3 +61,36 @@ class Features(Section):
 
     materialization_schedule: Cron | None = None
     """When the online store is refreshed from the sources, beside each pipeline run. Default: with pipeline runs only."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Views describe entities that exist, by columns that are not their keys."""
+        for name, view in self.views.items():
+            entity = self.entities.get(view.entity)
+            if entity is None:
+                near = nearest(view.entity, self.entities)
+                known = ", ".join(sorted(self.entities))
+                yield Mistake(
+                    "MLOPS-S040",
+                    f"there is no entity {view.entity}",
+                    at=("views", name, "entity"),
+                    expected=f"one of {known}" if known else "an entity; there is none",
+                    hint=f"Did you mean `{near}`?"
+                    if near
+                    else f"Add it: entities: {{{view.entity}: {{keys: [...]}}}}.",
+                )
+                continue
+            for i, feature in enumerate(view.features):
+                if feature in entity.keys:
+                    yield Mistake(
+                        "MLOPS-S031",
+                        f"{feature} is a key of the entity {view.entity}, which joins rows and is no feature",
+                        at=("views", name, "features", i),
+                        hint="Take it out.",
+                    )
+        if self.materialization_schedule is not None and not any(view.online for view in self.views.values()):
+            yield Mistake(
+                "MLOPS-S033",
+                "materialization_schedule has no effect: no view is online",
+                at=("materialization_schedule",),
+                hint="Take it out, or set online: true for a view.",
+            )

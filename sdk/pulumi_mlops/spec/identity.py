@@ -31,7 +31,7 @@ class Identity(Section):
     limitations: list[str] = Field(default_factory=list)
     """Uses for which the model is not fit. Default: none stated."""
 
-    licence: str = "proprietary"
+    licence: Annotated[str, StringConstraints(min_length=1)] = "proprietary"
     """SPDX identifier of the licence that exported models carry. Default: proprietary."""
 
     tags: dict[str, str] = Field(default_factory=dict)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from pulumi_mlops.spec.base import Column, Duration, Name, SecretRef, Section
+from pulumi_mlops.spec.base import Column, Duration, Name, Section, repeated
+from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.platform import Port
 
 
@@ -23,11 +26,15 @@ class Drift(Section):
 class FeatureDrift(Drift):
     """Drift of the inputs."""
 
-    columns: list[Column] | None = None
+    columns: Annotated[list[Column], Field(min_length=1)] | None = None
     """Inputs watched. Default: all of the model's."""
 
     share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of watched columns that must be exceeded to raise an alert. Default: 0, one column is enough."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Columns differ."""
+        yield from repeated(self.columns or [], "columns")
 
 
 class Signals(Section):
@@ -48,18 +55,44 @@ class Signals(Section):
     min_requests: Annotated[int, Field(ge=1)] | None = None
     """Fewest requests in a window; fewer raise the alert that no data comes. Default: not watched."""
 
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if not any(getattr(self, name) is not None for name in type(self).model_fields):
-            raise ValueError("name at least one signal")
-        return self
+    @property
+    def drift_signals(self) -> list[str]:
+        """The signals that are read from captured requests."""
+        return [name for name in ("feature_drift", "prediction_drift") if getattr(self, name) is not None]
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Something is measured."""
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            names = ", ".join(type(self).model_fields)
+            yield Mistake("MLOPS-S032", "nothing is watched", expected=f"at least one of {names}")
+
+
+_WEBHOOK: Final = r"https?://[^@\s/]+(/[^@\s]*)?|env:[A-Za-z_]\w*|file:.+|pulumi:[\w.:-]+"
+
+
+def _webhook(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(_WEBHOOK, value):
+        return value
+    # The value may hold a credential, and is not shown.
+    expected = "an http(s) URL without user and password, or a reference (env:NAME, file:PATH, pulumi:KEY)"
+    raise Mistake("MLOPS-S022", "not an address to send alerts to", expected=expected)
 
 
 class Alert(Section):
     """Where alerts are sent: an HTTP POST with a JSON body."""
 
-    webhook: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | SecretRef
-    """URL, or a reference to it where the URL is secret."""
+    webhook: Annotated[
+        str,
+        BeforeValidator(_webhook),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "pattern": f"^({_WEBHOOK})$",
+                "examples": ["https://alerts.example.com/mlops", "env:ALERT_WEBHOOK"],
+            }
+        ),
+    ]
+    """URL, or a reference to it where the URL is secret (`env:NAME`, `file:PATH`, `pulumi:KEY`)."""
 
     min_interval: Duration = Field(default="1h")  # type: ignore[assignment]
     """Time before the same alert is sent again while it lasts. Default: 1h."""
@@ -88,3 +121,10 @@ class Monitor(Section):
 
     alerts: list[Alert] = Field(default_factory=list)
     """Where alerts are sent, beside the log and the status. Default: nowhere else."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What is for drift is set only where drift is watched."""
+        if "min_rows" in self.model_fields_set and not self.signals.drift_signals:
+            message = "min_rows has no effect: the monitor watches no drift"
+            yield Mistake("MLOPS-S033", message, at=("min_rows",), hint="Take it out.")
+        yield from repeated([alert.webhook for alert in self.alerts], "alerts")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pulumi_mlops.spec.base import Section, Size
+from pulumi_mlops.spec.base import FilePath, Section, Size
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 """A TCP port that needs no privilege."""
@@ -33,7 +33,7 @@ class Logs(Section):
 class Local(Section):
     """The embedded platform: real processes on this machine, bound to loopback."""
 
-    data_dir: Path = Path(".mlops")
+    data_dir: FilePath = Path(".mlops")
     """Folder for data, features, runs, models and logs, relative to the spec. It outlives the stack. Default: .mlops."""
 
     tracking_ui: TrackingUI | None = None

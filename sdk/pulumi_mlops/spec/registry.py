@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from pulumi_mlops.spec.base import Section
+from pulumi_mlops.spec.base import Section, repeated
+from pulumi_mlops.spec.errors import Mistake
 
 
 class Card(Section):
@@ -35,6 +37,13 @@ class Onnx(Section):
     rows: Annotated[int, Field(ge=1)] = 1000
     """Held-out rows compared. Default: 1000."""
 
+    def mistakes(self) -> Iterator[Mistake]:
+        """Nothing is set about an export that is off."""
+        for name in ("tolerance", "rows"):
+            if self.mode == "off" and name in self.model_fields_set:
+                message = f"{name} has no effect: mode is off"
+                yield Mistake("MLOPS-S033", message, at=(name,), hint="Take it out.")
+
 
 class Registry(Section):
     """Versions of the model, their approval and their export."""
@@ -42,7 +51,7 @@ class Registry(Section):
     approval: Literal["automatic", "manual"] = "automatic"
     """`automatic` deploys a version that passes the gate; `manual` waits for `mlops approve`. Default: automatic."""
 
-    approvers: list[str] = Field(default_factory=list)
+    approvers: list[Annotated[str, StringConstraints(min_length=1)]] = Field(default_factory=list)
     """People who may approve; the owner may not. Default: anybody but the owner."""
 
     card: Card = Card()
@@ -54,3 +63,10 @@ class Registry(Section):
     keep_versions: Annotated[int, Field(ge=1)] | None = None
     """Bundles kept beside the deployed one and the one before it; records and metrics of all versions stay.
     Default: all."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Approvers differ, and are named only where they are asked."""
+        yield from repeated(self.approvers, "approvers")
+        if self.approvers and self.approval == "automatic":
+            message = "approvers has no effect: approval is automatic"
+            yield Mistake("MLOPS-S033", message, at=("approvers",), hint="Set approval: manual, or take approvers out.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterator
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pulumi_mlops.spec.base import Cron, Duration, Name, Section
+from pulumi_mlops.spec.base import Cron, Duration, Name, Section, repeated
+from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.monitors import Alert
 
 
@@ -32,6 +33,10 @@ class Triggers(Section):
     new_data: NewData | None = None
     """New data in a source. Default: none."""
 
+    def mistakes(self) -> Iterator[Mistake]:
+        """Monitors differ."""
+        yield from repeated(self.drift, "drift")
+
 
 class Retraining(Section):
     """Continuous training: the same pipeline, through the same gate."""
@@ -48,8 +53,12 @@ class Retraining(Section):
     alerts: list[Alert] = Field(default_factory=list)
     """Where failed and overdue runs are reported, beside the log and the status. Default: nowhere else."""
 
-    @model_validator(mode="after")
-    def _overdue_told(self) -> Self:
-        if self.overdue is not None and self.overdue < self.cooldown:
-            raise ValueError("overdue is shorter than cooldown")
-        return self
+    def mistakes(self) -> Iterator[Mistake]:
+        """The cooldown has something to hold back, and ends before a run is overdue."""
+        triggered = any(getattr(self.triggers, name) for name in Triggers.model_fields)
+        if "cooldown" in self.model_fields_set and not triggered:
+            message = "cooldown has no effect: nothing triggers a run, and runs asked for by hand don't wait"
+            yield Mistake("MLOPS-S033", message, at=("cooldown",), hint="Take it out, or add triggers.")
+        if triggered and self.overdue is not None and self.overdue < self.cooldown:
+            yield Mistake("MLOPS-S030", "overdue is shorter than cooldown", at=("overdue",))
+        yield from repeated([alert.webhook for alert in self.alerts], "alerts")

@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema
 
-from pulumi_mlops.spec.base import Column, Cpu, Duration, EntryPoint, Name, Section, Size
+from pulumi_mlops.spec.base import Column, Cpu, Duration, EntryPoint, Instant, Name, Section, Size, repeated
+from pulumi_mlops.spec.errors import Mistake
+
+
+def _import_path(value: str) -> str:
+    if not re.fullmatch(_IMPORT_PATH, value):
+        raise Mistake(
+            "MLOPS-S021",
+            "not the import path of an estimator",
+            expected="package.module.Class",
+            hint="For example sklearn.linear_model.LogisticRegression; a function of yours goes into `function`.",
+        )
+    return value
+
+
+_IMPORT_PATH: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
+
+ImportPath = Annotated[
+    str,
+    AfterValidator(_import_path),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{_IMPORT_PATH}$",
+            "examples": ["sklearn.linear_model.LogisticRegression", "sklearn.ensemble.HistGradientBoostingClassifier"],
+        }
+    ),
+]
+"""A class by its import path."""
 
 
 class Window(Section):
     """The stretch of time that training rows are taken from."""
 
-    start: datetime | None = None
+    start: Instant | None = None
     """First timestamp taken (UTC). Default: the earliest."""
 
-    end: datetime | None = None
+    end: Instant | None = None
     """First timestamp no longer taken (UTC). Default: after the latest."""
 
     last: Duration | None = None
     """Length of a window that ends with the newest row, instead of start and end. Default: none."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def mistakes(self) -> Iterator[Mistake]:
+        """The window is given in one way, and start is before end."""
         if self.last is not None and (self.start or self.end):
-            raise ValueError("give either last, or start and end")
+            yield Mistake("MLOPS-S031", "last excludes start and end", at=("last",), hint="Keep one of the two ways.")
         if self.start and self.end and self.start >= self.end:
-            raise ValueError("start is not before end")
-        return self
+            yield Mistake("MLOPS-S030", "start is not before end", at=("start",))
 
 
 class Split(Section):
@@ -65,36 +93,53 @@ class Parameter(Section):
     """Kind of value."""
 
     low: float | None = None
-    """Smallest value, for numbers."""
+    """Smallest value, for numbers. Default: none; needed for numbers."""
 
     high: float | None = None
-    """Largest value, for numbers."""
+    """Largest value, for numbers. Default: none; needed for numbers."""
 
     log: bool = False
     """Search on a logarithmic scale. Default: false."""
 
     choices: list[str | int | float | bool | None] | None = None
-    """The values, for `categorical`."""
+    """The values, for `categorical`. Default: none; needed for `categorical`."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def mistakes(self) -> Iterator[Mistake]:
+        """A range for numbers, choices for categories."""
         if self.type == "categorical":
-            if not self.choices or self.low is not None or self.high is not None or self.log:
-                raise ValueError("a categorical parameter has choices, and no low, high or log")
-        elif self.low is None or self.high is None or self.choices is not None:
-            raise ValueError(f"a parameter of type {self.type} has low and high, and no choices")
-        elif self.low >= self.high:
-            raise ValueError(f"low ({self.low:g}) is not smaller than high ({self.high:g})")
-        elif self.log and self.low <= 0:
-            raise ValueError("a logarithmic scale needs low above 0")
-        return self
+            for name in ("low", "high", "log"):
+                if name in self.model_fields_set:
+                    message = f"{name} has no effect: the type is categorical"
+                    yield Mistake("MLOPS-S033", message, at=(name,), hint="Take it out.")
+            if not self.choices:
+                yield Mistake("MLOPS-S032", "a categorical parameter needs choices", hint="Add `choices: [...]`.")
+            yield from repeated(self.choices or [], "choices")
+            return
+        if self.choices is not None:
+            message = f"choices has no effect: the type is {self.type}"
+            yield Mistake("MLOPS-S033", message, at=("choices",), hint="Set type: categorical, or give low and high.")
+        for name in ("low", "high"):
+            value = getattr(self, name)
+            if value is None:
+                message = f"a parameter of type {self.type} needs {name}"
+                yield Mistake("MLOPS-S032", message, hint=f"Add `{name}:`.")
+            elif self.type == "int" and not float(value).is_integer():
+                message = f"{name} of an int parameter is not a whole number"
+                yield Mistake("MLOPS-S014", message, at=(name,), expected="a whole number", found=f"{value:g}")
+        if self.low is None or self.high is None:
+            return
+        if self.low >= self.high:
+            message = f"low ({self.low:g}) is not smaller than high ({self.high:g})"
+            yield Mistake("MLOPS-S030", message, at=("low",))
+        if self.log and self.low <= 0:
+            yield Mistake("MLOPS-S014", "a logarithmic scale begins above 0", at=("low",), expected="more than 0")
 
 
 class Tuning(Section):
     """Search for the estimator's parameters (Optuna, tree-structured Parzen estimator)."""
 
     space: Annotated[dict[str, Parameter], Field(min_length=1)]
-    """Parameters searched, by name; they override `training.params`."""
+    """Parameters searched, by name; none of them is also in `training.params`."""
 
     trials: Annotated[int, Field(ge=1)] = 20
     """Parameter sets tried. Default: 20."""
@@ -111,6 +156,12 @@ class Tuning(Section):
 
     pruner: Literal["none", "median"] = "median"
     """Stop trials that are below the median of earlier ones after a fold. Default: median."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """No more trials at a time than there are."""
+        if self.parallel > self.trials:
+            message = f"parallel ({self.parallel}) is larger than trials ({self.trials})"
+            yield Mistake("MLOPS-S030", message, at=("parallel",))
 
 
 class Compute(Section):
@@ -153,14 +204,16 @@ class Training(Section):
     split: Split = Split()
     """Held-out rows."""
 
-    estimator: str | None = None
-    """Import path of a scikit-learn estimator, such as sklearn.linear_model.LogisticRegression."""
+    estimator: ImportPath | None = None
+    """Import path of a scikit-learn estimator, such as sklearn.linear_model.LogisticRegression.
+    Default: none; `function` makes the model."""
 
     params: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the estimator, or keyword arguments of the function. Default: none."""
 
     function: EntryPoint | None = None
-    """Function `(X, y, **params) -> fitted estimator` instead of an estimator; X is a pandas DataFrame."""
+    """Function `(X, y, **params) -> fitted estimator` instead of an estimator; X is a pandas DataFrame.
+    Default: none; `estimator` makes the model."""
 
     preprocessing: Preprocessing | None = None
     """Treatment of columns in front of the estimator. Default: the defaults of this section; none for a function."""
@@ -174,16 +227,42 @@ class Training(Section):
     compute: Compute = Compute()
     """What a run may use."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if (self.estimator is None) == (self.function is None):
-            raise ValueError("give either estimator or function")
+    def mistakes(self) -> Iterator[Mistake]:
+        """One way to make the model, from something, and no field that it would not use."""
+        if self.estimator is None and self.function is None:
+            yield Mistake(
+                "MLOPS-S032", "give either estimator or function", hint="Add `estimator: package.module.Class`."
+            )
+        if self.estimator is not None and self.function is not None:
+            yield Mistake("MLOPS-S031", "estimator and function exclude each other", at=("function",))
         if self.function is not None and self.preprocessing is not None:
-            raise ValueError("preprocessing is for an estimator; a function does its own")
+            message = "preprocessing has no effect: it is for an estimator, and a function does its own"
+            yield Mistake("MLOPS-S033", message, at=("preprocessing",), hint="Take it out.")
         if self.positive_class is not None and self.task != "binary":
-            raise ValueError(f"positive_class is for binary tasks; the task is {self.task}")
+            message = f"positive_class has no effect: it is for binary tasks; the task is {self.task}"
+            yield Mistake("MLOPS-S033", message, at=("positive_class",), hint="Take it out.")
         if not self.inputs and not self.views:
-            raise ValueError("give inputs, views, or both")
+            yield Mistake("MLOPS-S032", "the model has no inputs", hint="Add `inputs:`, `views:`, or both.")
         if self.label in self.inputs:
-            raise ValueError(f"the label {self.label} is among the inputs")
-        return self
+            message = f"the label {self.label} is among the inputs"
+            yield Mistake("MLOPS-S045", message, at=("inputs", self.inputs.index(self.label)), hint="Take it out.")
+        yield from repeated(self.inputs, "inputs")
+        yield from repeated(self.views, "views")
+        yield from self._parameters()
+
+    def _parameters(self) -> Iterator[Mistake]:
+        space = self.tuning.space if self.tuning else {}
+        for name in self.params:
+            if name in space:
+                message = f"{name} has no effect: tuning searches it"
+                hint = "Take it out here, or out of tuning.space."
+                yield Mistake("MLOPS-S033", message, at=("params", name), hint=hint)
+        for at in (("params",), ("tuning", "space")):
+            if "random_state" in (self.params if at == ("params",) else space):
+                message = "the seed is set by training.seed, so that runs can be repeated"
+                yield Mistake("MLOPS-S031", message, at=(*at, "random_state"), hint="Set training.seed instead.")
+        if self.tuning and self.tuning.timeout and self.tuning.timeout > self.compute.time_limit:
+            message = "the timeout has no effect: it is longer than compute.time_limit, which stops the step"
+            yield Mistake(
+                "MLOPS-S033", message, at=("tuning", "timeout"), hint="Raise compute.time_limit, or lower it."
+            )
