@@ -72,13 +72,17 @@ class OnlineStore:
         except sqlite3.Error as error:
             raise OnlineStoreError(f"online store {self._path}, view {view!r}: {error}") from error
 
-    def write(self, view: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    def write(
+        self, view: str, rows: Iterable[Mapping[str, Any]], *, gone: Iterable[Sequence[str | int]] = ()
+    ) -> int:
         """Insert or replace entities in one transaction; an older event never replaces a newer one.
 
         Args:
             view: name of the view, whose table exists.
             rows: `entity_key` (the key's values, a sequence), `event_timestamp` (seconds) and the features; all rows
                 have the same keys.
+            gone: keys whose rows are deleted first, in the same transaction: of entities that are no more, or whose
+                newest event was taken back.
 
         Returns:
             Number of rows given.
@@ -88,9 +92,7 @@ class OnlineStore:
         """
         iterator = iter(rows)
         first = next(iterator, None)
-        if first is None:
-            return 0
-        features = [name for name in first if name not in (KEY, TIMESTAMP)]
+        features = [name for name in first or () if name not in (KEY, TIMESTAMP)]
         names = ", ".join(map(_quoted, (KEY, TIMESTAMP, *features)))
         marks = ", ".join("?" * (len(features) + 2))
         changes = ", ".join(f"{_quoted(name)} = excluded.{_quoted(name)}" for name in (TIMESTAMP, *features))
@@ -102,7 +104,7 @@ class OnlineStore:
 
         def values() -> Iterable[tuple[Any, ...]]:
             nonlocal count
-            row: Mapping[str, Any] | None = first
+            row = first
             while row is not None:
                 count += 1
                 yield (entity_key(row[KEY]), row[TIMESTAMP], *(row[name] for name in features))
@@ -111,6 +113,10 @@ class OnlineStore:
         try:
             connection = self._connection()
             with connection:
+                connection.executemany(
+                    f"DELETE FROM {_table(view)} WHERE {KEY} = ?",  # noqa: S608 - identifiers are quoted
+                    ((entity_key(key),) for key in gone),
+                )
                 connection.executemany(statement, values())
         except sqlite3.Error as error:
             raise OnlineStoreError(f"online store {self._path}, view {view!r}: {error}") from error
