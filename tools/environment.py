@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import venv
@@ -116,6 +117,9 @@ def _uv(root: Path) -> str | None:
 
 def _run(command: list[str], root: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if ssl.get_default_verify_paths().cafile:
+        # uv brings its own certificate authorities, and would not trust a company's (older releases: NATIVE_TLS).
+        environment = {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"} | environment
     done = subprocess.run(command, cwd=root, env=environment, stdout=sys.stderr, check=False)
     if done.returncode:
         raise ToolError(

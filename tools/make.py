@@ -17,9 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, others = parser.parse_known_args(arguments)
+    if others and options.command != "test":
+        parser.error(f"unknown arguments: {' '.join(others)}")
     try:
-        return _run(options)
+        return _run(options, others)
     except ToolError as error:
         say(f"error: {error}")
         return 1
@@ -33,8 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     install = commands.add_parser("env", help="make .venv fit a use")
     install.add_argument("profile", choices=tuple(environment.PROFILES))
     commands.add_parser("engine", help="find, install or build the engine, and print where it is")
-    test = commands.add_parser("test", help="run the tests, with the engine on PATH")
-    test.add_argument("arguments", nargs=argparse.REMAINDER, help="pytest's")
+    commands.add_parser("test", help="run the tests, with the engine on PATH: other arguments are pytest's")
     for name, what in {
         "up": "bring the stack up",
         "preview": "show what `up` would do",
@@ -51,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, others: list[str]) -> int:
     match options.command:
         case "env":
             environment.ensure(ROOT, options.profile)
@@ -64,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
             variables = test_environment(ROOT, engine.ensure())
             # In place of this process, so that pytest has the last word.
             os.chdir(ROOT)
-            os.execve(python, [str(python), "-m", "pytest", *options.arguments], variables)
+            os.execve(python, [str(python), "-m", "pytest", *others], variables)
     target = Target.of(ROOT, options.dir, options.stack)
     environment.ensure(ROOT, "run")
     if options.command == "shell":
