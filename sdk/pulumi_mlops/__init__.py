@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     )
     from pulumi_mlops.platforms.base import Platform
     from pulumi_mlops.platforms.local import LocalPlatform
-    from pulumi_mlops.spec.loader import load
     from pulumi_mlops.spec.model import Spec
-    from pulumi_mlops.stack import MLStack
+    from pulumi_mlops.stack import MLStack, load
 
 __all__ = [
     "ContinuousTraining",
@@ -55,7 +54,7 @@ _HOMES = {
     "MLStack": "stack",
     "Platform": "platforms.base",
     "Spec": "spec.model",
-    "load": "spec.loader",
+    "load": "stack",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import pulumi
@@ -9,9 +10,31 @@ import pulumi
 from pulumi_mlops import components
 from pulumi_mlops.platforms.base import Platform
 from pulumi_mlops.platforms.local import LocalPlatform
+from pulumi_mlops.spec import loader
+from pulumi_mlops.spec.errors import SpecError
 from pulumi_mlops.spec.model import Spec
 
 _PLATFORMS: Final[dict[str, type[LocalPlatform]]] = {"local": LocalPlatform}
+
+
+class InvalidSpecError(SpecError, pulumi.RunError):
+    """A spec that is not valid, told by the engine without a traceback."""
+
+
+def load(path: str | Path, environment: str | None = None) -> Spec:
+    """Read and check a spec.
+
+    Arguments:
+        path: the YAML file; relative paths in it start from its folder.
+        environment: name of the overlay to apply. Default: none.
+
+    Raises:
+        InvalidSpecError: with all that is wrong, each with `file:line:column`.
+    """
+    try:
+        return loader.load(path, environment)
+    except SpecError as error:
+        raise InvalidSpecError(error.problems) from None
 
 
 class MLStack(pulumi.ComponentResource):
@@ -47,7 +70,7 @@ class MLStack(pulumi.ComponentResource):
             raise pulumi.RunError("the spec can't come up on this platform:\n" + "\n".join(f"  {p}" for p in problems))
         super().__init__("mlops:index:MLStack", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.platform = platform or kind(name, spec.platform, opts=child)
+        self.platform = platform or kind(name, spec.platform, directory=spec.directory, opts=child)
         self.data = components.Dataset(name, spec.data, code=spec.code, platform=self.platform, opts=child)
         self.features = components.FeatureStore(name, spec.features, data=self.data, platform=self.platform, opts=child)
         self.cluster = components.TrainingCluster(name, spec.training.compute, platform=self.platform, opts=child)

@@ -9,6 +9,7 @@ from typing import Any
 from mlops_runtime.definition import Definition
 
 from pulumi_mlops.platforms.base import PipelinePlan
+from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Source
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.evaluation import METRICS
@@ -16,13 +17,16 @@ from pulumi_mlops.spec.features import Features
 from pulumi_mlops.spec.training import Preprocessing
 
 
-def definition(plan: PipelinePlan, *, store: Path, min_free_disk: int, secret: Callable[[str], str]) -> Definition:
+def definition(
+    plan: PipelinePlan, *, store: Path, min_free_disk: int, directory: Path, secret: Callable[[str], str]
+) -> Definition:
     """The pipeline definition of a plan.
 
     Arguments:
         plan: sections of the spec and their wiring.
         store: where artefacts live.
         min_free_disk: bytes below which no step starts.
+        directory: folder that relative paths start from.
         secret: from the spec's reference to a secret to one that the runtime can resolve where it runs.
     """
     training = plan.training.model_dump(mode="json")
@@ -36,8 +40,8 @@ def definition(plan: PipelinePlan, *, store: Path, min_free_disk: int, secret: C
             "identity": plan.identity.model_dump(mode="json"),
             "store": store,
             "min_free_disk": min_free_disk,
-            "code": plan.code.model_dump(mode="json"),
-            "sources": sources(plan.data.sources, secret),
+            "code": code(plan.code, directory),
+            "sources": sources(plan.data.sources, directory, secret),
             "views": views(plan.features),
             "training": training,
             "evaluation": evaluation,
@@ -52,16 +56,29 @@ def definition(plan: PipelinePlan, *, store: Path, min_free_disk: int, secret: C
     )
 
 
-def sources(declared: dict[str, Source], secret: Callable[[str], str]) -> dict[str, dict[str, Any]]:
-    """The sources as the runtime reads them: what the URI addresses said, passwords as references it can resolve."""
+def code(declared: Code, directory: Path) -> dict[str, Any]:
+    """The user's code as the runtime reads it: its folder absolute."""
+    return {**declared.model_dump(mode="json"), "directory": str(absolute(declared.directory, directory))}
+
+
+def sources(declared: dict[str, Source], directory: Path, secret: Callable[[str], str]) -> dict[str, dict[str, Any]]:
+    """The sources as the runtime reads them: what the URI addresses said, paths absolute, passwords as references."""
     return {
         name: {
             **source.model_dump(mode="json"),
             "kind": source.kind,
+            "uri": source.uri
+            if source.kind != "file"
+            else str(absolute(Path(source.uri.removeprefix("file://")), directory)),
             "password": None if source.password is None else secret(source.password),
         }
         for name, source in declared.items()
     }
+
+
+def absolute(path: Path, directory: Path) -> Path:
+    """A path of the spec as an absolute one."""
+    return (directory / path.expanduser()).resolve()
 
 
 def views(features: Features) -> dict[str, dict[str, Any]]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
+from pulumi_mlops.platforms import definition
 from pulumi_mlops.platforms.base import BuiltDataset
-from pulumi_mlops.platforms.definition import sources
 from pulumi_mlops.platforms.local.resources import Dataset
 from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Data
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def build(platform: LocalPlatform, parent: pulumi.Resource, name: str, data: Data, code: Code) -> BuiltDataset:
     """Look at the sources; the pipeline reads them."""
-    declared = sources(data.sources, platform.secrets.reference)
+    declared = definition.sources(data.sources, platform.directory, platform.secrets.reference)
     resource = Dataset(
         f"{name}-sources",
         root=platform.store.root,
         dataset=name,
         sources=json.dumps(declared, sort_keys=True),
-        code=code.model_dump_json(),
+        code=json.dumps(definition.code(code, platform.directory), sort_keys=True),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=platform.secrets.resources),
     )
     uri = (platform.layout.root / "snapshots").as_uri()

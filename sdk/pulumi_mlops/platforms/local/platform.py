@@ -41,6 +41,7 @@ class LocalPlatform(base.Platform):
     Arguments:
         name: name of the component.
         settings: the spec's `platform` section.
+        directory: folder that relative paths of sections start from. Default: the working directory.
 
     Outputs:
         store_uri: the data directory, as a `file://` URI.
@@ -51,11 +52,17 @@ class LocalPlatform(base.Platform):
     kind: ClassVar[str] = "local"
 
     def __init__(
-        self, name: str, settings: PlatformSettings | None = None, *, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        settings: PlatformSettings | None = None,
+        *,
+        directory: Path | None = None,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("mlops:index:LocalPlatform", name, {}, opts)
         self.settings = (settings or PlatformSettings()).local
-        self.layout = StoreLayout(self.settings.data_dir.resolve())
+        self.directory = (directory or Path.cwd()).resolve()
+        self.layout = StoreLayout((self.directory / self.settings.data_dir.expanduser()).resolve())
         root = str(self.layout.root)
         child = pulumi.ResourceOptions(parent=self)
         self.store = Store(f"{name}-store", root=root, opts=child)

@@ -16,7 +16,7 @@ def problems(spec: Spec) -> list[str]:
     """Problems, a sentence each; nothing is changed."""
     local = spec.platform.local
     found = compute_problems(spec.training.compute)
-    root = local.data_dir.resolve()
+    root = spec.resolve(local.data_dir)
     nearest = next(folder for folder in (root, *root.parents) if folder.exists())
     free = shutil.disk_usage(nearest).free
     if free < local.min_free_disk:

@@ -35,6 +35,7 @@ def build_pipeline(platform: LocalPlatform, parent: pulumi.Resource, name: str, 
         plan,
         store=platform.layout.root,
         min_free_disk=platform.settings.min_free_disk,
+        directory=platform.directory,
         secret=platform.secrets.reference,
     )
     run = PipelineRun(
