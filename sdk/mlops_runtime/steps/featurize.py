@@ -10,6 +10,7 @@ from mlops_runtime.definition import Definition
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.steps.base import Outputs, Run, Step, digest_of
 from mlops_runtime.steps.ingest import IngestOutputs
+from mlops_runtime.steps.materialize import load_views, materialize_views
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +61,7 @@ class FeaturizeOutputs(Outputs):
 
 
 def run(run: Run) -> FeaturizeOutputs:
-    """Build the rows.
+    """Build the rows, and bring the feature store up to date.
 
     Raises:
         BadInputError: settings or user code are wrong.
@@ -74,10 +75,8 @@ def run(run: Run) -> FeaturizeOutputs:
     definition, training = run.definition, run.definition.training
     snapshots = run.outputs("ingest", IngestOutputs).snapshots
     source = definition.sources[training.source]
-    views = {}
-    for name in training.views:
-        snapshot = snapshots[definition.views[name].source]
-        views[name] = features.load_view(definition, name, snapshot.path, snapshot.digest)
+    views = load_views(definition, snapshots)
+    materialize_views(definition, views, run.progress)
     names = feature_names(definition)
     rows = pl.read_parquet(snapshots[training.source].path, columns=_columns_needed(definition))
     rows = _in_window(rows, definition)
@@ -86,8 +85,8 @@ def run(run: Run) -> FeaturizeOutputs:
         run.progress(f"featurize: {dropped:,} rows without {training.label} left out")
     # The order of rows must depend on their values only: it decides the split and what an estimator learns.
     rows = rows.sort([*([source.timestamp] if source.timestamp else []), *source.key, *sorted(rows.columns)])
-    for name, view in views.items():
-        rows = features.join(rows, view, timestamp=source.timestamp, names=names[name])
+    for name in training.views:
+        rows = features.join(rows, views[name], timestamp=source.timestamp, names=names[name])
     columns = [*training.inputs, *(column for view in names.values() for column in view.values())]
     table, infos = _model_columns(rows, columns, names)
     table = table.with_columns(rows[training.label].alias(LABEL))
@@ -318,7 +317,7 @@ def _inputs(run: Run) -> dict[str, Any]:
         "snapshots": {name: snapshots[name].digest for name in _sources_used(definition)},
         "views": {
             name: [view_digest(definition, name, snapshots[view.source].digest), view.ttl]
-            for name, view in ((name, definition.views[name]) for name in training.views)
+            for name, view in definition.views.items()
         },
         "timestamp": source.timestamp,
         "key": source.key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,9 @@ from mlops_runtime.steps.base import digest_of
 from mlops_runtime.stores import tables
 from mlops_runtime.stores.layout import Store, write_atomically
 from mlops_runtime.stores.locks import exclusive
+
+KNOWN_SINCE = "__known_since"
+"""Column of offline tables of views without time: the beginning of 1970 in every row, for Feast, which needs a time."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +85,25 @@ def load_view(definition: Definition, name: str, snapshot: Path, digest: str) ->
     state = path.with_name("state.json")
     with exclusive(path.with_name(".lock")):
         if path.exists() and state.exists() and json.loads(state.read_text())["digest"] == wanted:
-            frame = pl.read_parquet(path)
+            frame = pl.read_parquet(path).drop(KNOWN_SINCE, strict=False)
         else:
             frame = _build(definition, name, pl.read_parquet(snapshot))
             temporary = path.with_name(f".data.{os.getpid()}.tmp")
             try:
                 # The state goes first and comes back last: a crash in between leads to a rebuild, never to a mismatch.
                 state.unlink(missing_ok=True)
-                frame.write_parquet(temporary, compression="zstd")
+                _dated(frame, timestamp).write_parquet(temporary, compression="zstd")
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
             write_atomically(state, json.dumps({"digest": wanted, "snapshot": digest, "rows": frame.height}))
     return View(name, frame, settings.keys, timestamp, settings.features, settings.ttl, wanted)
+
+
+def _dated(frame: pl.DataFrame, timestamp: str | None) -> pl.DataFrame:
+    if timestamp is not None:
+        return frame
+    return frame.with_columns(pl.lit(datetime(1970, 1, 1, tzinfo=UTC), dtype=tables.TIMESTAMP).alias(KNOWN_SINCE))
 
 
 def _build(definition: Definition, name: str, frame: pl.DataFrame) -> pl.DataFrame:
@@ -110,7 +120,12 @@ def _build(definition: Definition, name: str, frame: pl.DataFrame) -> pl.DataFra
     for column in columns:
         tables.require_column(frame, column, what=what)
     # An entity without name can't be asked for.
-    frame = frame.select(columns).drop_nulls(settings.keys)
+    frame = _keyed(frame.select(columns).drop_nulls(settings.keys), settings.keys, what)
+    for feature in settings.features:
+        if frame.schema[feature] == tables.TIMESTAMP:
+            raise BadDataError(
+                f"{what}: feature {feature} is a time; derive numbers from it (hour, weekday, age) in a transform"
+            )
     if timestamp is None:
         twice = frame.height - frame.select(settings.keys).n_unique() if frame.height else 0
         if twice:
@@ -124,6 +139,20 @@ def _build(definition: Definition, name: str, frame: pl.DataFrame) -> pl.DataFra
     if missing := frame[timestamp].null_count():
         raise BadDataError(f"{what}: {missing:,} rows have no {timestamp}; drop or date them in a transform")
     return one_row_a_time(frame, settings.keys, timestamp)
+
+
+def _keyed(frame: pl.DataFrame, keys: list[str], what: str) -> pl.DataFrame:
+    """The frame with keys that can be looked up: strings, bools and whole numbers."""
+    for key in keys:
+        if frame.schema[key] == pl.Float64:
+            # Whole numbers beside missing ones arrive as floats.
+            whole = frame[key].cast(pl.Int64, strict=False)
+            if not (whole.cast(pl.Float64) == frame[key]).all():
+                raise BadDataError(f"{what}: key {key} has fractions; keys are strings or whole numbers")
+            frame = frame.with_columns(whole)
+        elif frame.schema[key] == tables.TIMESTAMP:
+            raise BadDataError(f"{what}: key {key} is a time; keys are strings or whole numbers")
+    return frame
 
 
 def one_row_a_time(frame: pl.DataFrame, keys: list[str], timestamp: str) -> pl.DataFrame:
@@ -179,9 +208,10 @@ def join(rows: pl.DataFrame, view: View, *, timestamp: str | None, names: dict[s
     return rows.with_columns(answers.select(added))
 
 
-def latest(view: View) -> pl.DataFrame:
-    """Each entity's newest row, in order of the keys."""
-    return view.frame.unique(view.keys, keep="last", maintain_order=True).sort(view.keys)
+def latest(view: View, *, now: datetime) -> pl.DataFrame:
+    """Each entity's newest row that is known at a time (UTC), in order of the keys."""
+    known = view.frame if view.timestamp is None else view.frame.filter(pl.col(view.timestamp) <= now)
+    return known.unique(view.keys, keep="last", maintain_order=True).sort(view.keys)
 
 
 def _comparable(rows: pl.DataFrame, view: View, known: pl.DataFrame) -> tuple[pl.DataFrame, list[str], pl.DataFrame]:
