@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlops_runtime.deployment import Switch, deploy
+from mlops_runtime.release import PIPELINE, release
 from mlops_runtime.steps.base import Outputs, Run, Step
 from mlops_runtime.steps.register import RegisterOutputs
 
@@ -13,8 +13,8 @@ class DeployOutputs(Outputs):
     """What went live.
 
     Arguments:
-        endpoints: endpoints that now have the version.
-        version: the version; None where it waits for approval.
+        endpoints: endpoints that now have the version; those that have a newer one keep it.
+        version: the version; None where it is rejected or waits for approval.
     """
 
     endpoints: list[str]
@@ -33,29 +33,16 @@ def _inputs(run: Run) -> dict[str, Any]:
 
 def _run(run: Run) -> DeployOutputs:
     registered = run.outputs("register", RegisterOutputs)
-    model = run.definition.identity.name
-    if registered.status != "approved":
-        run.progress(f"deploy: version {registered.version} waits for `mlops approve {registered.version} --by NAME`")
-        return DeployOutputs(endpoints=[], version=None)
-    names = [endpoint.name for endpoint in run.definition.endpoints]
-    switches = deploy(run.store, names, model, registered.version, by="pipeline", run_id=run.id)
-    for switch in switches:
-        run.progress(f"deploy: {describe(switch)}")
-    return DeployOutputs(
-        endpoints=[switch.endpoint for switch in switches if switch.state != "kept"], version=registered.version
-    )
-
-
-def describe(switch: Switch) -> str:
-    """One line for a person on what happened to an endpoint."""
-    outcome = {
-        "served": f"{switch.endpoint} serves version {switch.version}",
-        "recorded": f"{switch.endpoint} is set to version {switch.version}",
-        "down": f"{switch.endpoint} is set to version {switch.version}",
-        "unconfirmed": f"{switch.endpoint} is set to version {switch.version}, not yet confirmed",
-        "kept": f"{switch.endpoint} keeps version {switch.version}",
-    }[switch.state]
-    return outcome + (f": {switch.reason}" if switch.reason else "")
+    number = registered.version
+    if registered.status == "pending":
+        run.progress(f"deploy: version {number} waits for approval: mlops approve {number} --by NAME")
+    elif registered.status == "rejected":
+        run.progress(f"deploy: version {number} was rejected and is not deployed: {'; '.join(registered.reasons)}")
+    else:
+        switches = release(run.definition, number, by=PIPELINE, run_id=run.id, progress=run.progress)
+        live = [switch.endpoint for switch in switches if switch.state != "kept"]
+        return DeployOutputs(endpoints=live, version=number)
+    return DeployOutputs(endpoints=[], version=None)
 
 
 STEP = Step("deploy", _run, DeployOutputs, _inputs)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from mlops_runtime.definition import Definition
 from mlops_runtime.stores.layout import Store
+from mlops_runtime.stores.tracking import Tracking
 
 
 @pytest.fixture
@@ -270,3 +272,50 @@ def real_bundle(store: Store, trained: Any) -> Callable[..., Path]:
         return directory
 
     return make
+
+
+@pytest.fixture(scope="session")
+def empty_tracking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow takes seconds to make its tables; a copy takes none."""
+    from mlops_runtime.stores.tracking import create_database
+
+    made = Store(tmp_path_factory.mktemp("tracking"))
+    create_database(made)
+    return made.root / "mlflow.db"
+
+
+@pytest.fixture
+def registered(store: Store, hollow_bundle: Callable[[int], Path], empty_tracking: Path) -> Callable[..., Tracking]:
+    """Versions 1, 2, … with these statuses, each with a bundle."""
+    shutil.copyfile(empty_tracking, store.root / "mlflow.db")
+
+    def register(*statuses: str, make: Callable[..., Path] = hollow_bundle) -> Tracking:
+        tracking = Tracking(store, "delay")
+        for version, status in enumerate(statuses, start=1):
+            directory = make(version)
+            digest = json.loads((directory / "manifest.json").read_text())["digest"]
+            run = tracking.start(f"run-{version}", {})
+            assert tracking.create_version(f"run-{version}", run, {"status": status, "digest": digest}) == version
+            if status == "pending":
+                tracking.set_alias("candidate", version)
+        return tracking
+
+    return register
+
+
+@pytest.fixture
+def ingest(store: Store) -> Callable[..., str]:
+    """A snapshot of a source, accepted unless said otherwise; returns its digest."""
+    from mlops_runtime.stores import tables
+    from mlops_runtime.stores.snapshots import Snapshots
+
+    def add(source: str, frame: Any, *, accepted: bool = True) -> str:
+        frame = tables.canonical(frame, what=source)
+        digest = tables.digest_of_rows(frame)
+        snapshots = Snapshots(store, source)
+        snapshots.add(frame, digest, fingerprint=digest, settings="", classification="internal", newest=None)
+        if accepted:
+            snapshots.accept(digest)
+        return digest
+
+    return add

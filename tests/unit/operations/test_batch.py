@@ -10,8 +10,6 @@ import pytest
 from mlops_runtime.deployment import deploy
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.steps.batch import score
-from mlops_runtime.stores import tables
-from mlops_runtime.stores.snapshots import Snapshots
 
 
 def nightly(**settings):
@@ -24,20 +22,6 @@ def nightly(**settings):
         "chunk_rows": 100,
         **settings,
     }
-
-
-@pytest.fixture
-def ingest(store):
-    def add(source, frame, *, accepted=True):
-        frame = tables.canonical(frame, what=source)
-        digest = tables.digest_of_rows(frame)
-        snapshots = Snapshots(store, source)
-        snapshots.add(frame, digest, fingerprint=digest, settings="", classification="internal", newest=None)
-        if accepted:
-            snapshots.accept(digest)
-        return digest
-
-    return add
 
 
 @pytest.fixture

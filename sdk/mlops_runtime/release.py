@@ -1,0 +1,258 @@
+"""Releases: approval by a person, deployment on all endpoints, rollback; each in the registry and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from mlops_runtime.definition import BatchEndpoint, Definition, EdgeEndpoint
+from mlops_runtime.deployment import RefusedError, Switch, deploy, go_back, verify_bundle
+from mlops_runtime.errors import BadInputError, StepError
+from mlops_runtime.steps.base import report_nothing
+from mlops_runtime.stores import deployments
+from mlops_runtime.stores.control import Control
+from mlops_runtime.stores.layout import Store
+from mlops_runtime.stores.tracking import Tracking, Version
+
+PIPELINE = "pipeline"
+"""The actor in the audit log where no person decided."""
+
+
+def release(
+    definition: Definition,
+    version: int,
+    *,
+    by: str,
+    run_id: str | None = None,
+    progress: Callable[[str], None] = report_nothing,
+) -> list[Switch]:
+    """Put an approved version on every endpoint, then export it for devices and score tables without a schedule.
+
+    Arguments:
+        definition: the pipeline definition.
+        version: an approved version.
+        by: `pipeline`, or the person who decided.
+        run_id: the pipeline run that made the version.
+        progress: called with a line for a person.
+
+    Raises:
+        BadInputError: the version can't be deployed everywhere; nothing was switched.
+        RefusedError: serving refused the version; everything was switched back, and the version is rejected.
+        StepError: the version is deployed, and an export or a scoring failed.
+    """
+    store, model = Store(definition.store), definition.identity.name
+    tracking = Tracking(store, model)
+    _check(definition, version)
+    champion = tracking.alias("champion")
+    try:
+        switches = deploy(store, _names(definition), model, version, by=by, run_id=run_id)
+    except RefusedError as error:
+        tracking.tag_version(version, {"status": "rejected", "reason": str(error)})
+        _audit(store, by, "refuse", model, version, {"reason": str(error)})
+        raise
+    for switch in switches:
+        progress(f"deploy: {describe(switch)}")
+    live = [switch for switch in switches if switch.state != "kept"]
+    if not live and (definition.endpoints or (champion is not None and champion.number > version)):
+        return switches
+    _note_champion(tracking, champion, version, by)
+    if any(switch.previous != version for switch in live):
+        _audit(store, by, "deploy", model, version, {"run_id": run_id, "endpoints": _outcome(live)})
+    _follow_up(definition, [switch.endpoint for switch in live], version, progress)
+    return switches
+
+
+def approve(
+    definition: Definition, version: int, *, approver: str, progress: Callable[[str], None] = report_nothing
+) -> list[Switch]:
+    """Approve a version that waits for it, and release it.
+
+    Arguments:
+        definition: the pipeline definition.
+        version: a pending version.
+        approver: who approves; not the model's owner, and among `registry.approvers` where those are named.
+        progress: called with a line for a person.
+
+    Raises:
+        BadInputError: the version does not wait for approval, a newer one is deployed, or the approver may not approve.
+        RefusedError, StepError: as for `release`.
+    """
+    store, model = Store(definition.store), definition.identity.name
+    who = _entitled(definition, approver)
+    tracking = Tracking(store, model)
+    found = tracking.version(version)
+    now = [pointer.version for name in _names(definition) if (pointer := deployments.current(store, name)) is not None]
+    # An approval that a crash cut short of the deployment is taken up again.
+    cut_short = found.tags.get("status") == "approved" and "approved_by" in found.tags and version not in now
+    if not cut_short:
+        _check_pending(found)
+    if newer := [number for number in now if number > version]:
+        raise BadInputError(
+            f"version {max(newer)} is deployed, and newer than version {version}; reject {version} instead"
+        )
+    _check(definition, version)
+    if not cut_short:
+        tracking.tag_version(version, {"status": "approved", "approved_by": who, "approved_at": _now()})
+        _audit(store, who, "approve", model, version, {"digest": found.tags.get("digest")})
+    return release(definition, version, by=who, run_id=found.run_id, progress=progress)
+
+
+def reject(definition: Definition, version: int, *, approver: str, reason: str) -> None:
+    """Reject a version that waits for approval; it is kept with the reason.
+
+    Raises:
+        BadInputError: the version does not wait for approval, the approver may not decide, or no reason is given.
+    """
+    store, model = Store(definition.store), definition.identity.name
+    who = _entitled(definition, approver)
+    why = _said(reason, "reason")
+    tracking = Tracking(store, model)
+    found = tracking.version(version)
+    _check_pending(found)
+    tracking.tag_version(version, {"status": "rejected", "reason": why, "rejected_by": who, "rejected_at": _now()})
+    if "candidate" in found.aliases:
+        tracking.delete_alias("candidate")
+    _audit(store, who, "reject", model, version, {"reason": why})
+
+
+def roll_back(
+    definition: Definition,
+    *,
+    by: str,
+    reason: str,
+    to: int | None = None,
+    progress: Callable[[str], None] = report_nothing,
+) -> list[Switch]:
+    """Go back to the version deployed before, or to any that was deployed, on every endpoint.
+
+    The version that is left stays registered, with the reason, and is not deployed again by the pipeline.
+
+    Arguments:
+        definition: the pipeline definition.
+        by: the person who decided; anybody, the owner included, may stop a bad model.
+        reason: why, for the record.
+        to: version to go to. Default: the one deployed before.
+        progress: called with a line for a person.
+
+    Raises:
+        BadInputError: there is no such version to go back to, its bundle is gone or damaged, or a name or reason lacks.
+        RefusedError: serving refused the version; everything was switched back.
+        StepError: the version is deployed, and an export or a scoring failed.
+    """
+    store, model = Store(definition.store), definition.identity.name
+    who, why = _said(by, "name"), _said(reason, "reason")
+    names = _names(definition)
+    if not names:
+        raise BadInputError(f"{model} has no endpoints; there is nothing to roll back")
+    before = deployments.current(store, names[0])
+    if to is not None and (store.bundle(model, to) / "manifest.json").exists():
+        _check(definition, to)
+    switches = go_back(store, names, model, by=who, reason=why, to=to)
+    version = switches[0].version
+    for switch in switches:
+        progress(f"rollback: {describe(switch)}")
+    tracking = Tracking(store, model)
+    if before is not None:
+        tracking.tag_version(before.version, {"status": "rolled-back", "reason": why})
+    tracking.tag_version(version, {"status": "approved"})
+    _note_champion(tracking, tracking.alias("champion"), version, who)
+    details = {"from": None if before is None else before.version, "reason": why, "endpoints": _outcome(switches)}
+    _audit(store, who, "rollback", model, version, details)
+    _follow_up(definition, names, version, progress)
+    return switches
+
+
+def describe(switch: Switch) -> str:
+    """One line for a person on what happened to an endpoint."""
+    outcome = {
+        "served": f"{switch.endpoint} serves version {switch.version}",
+        "recorded": f"{switch.endpoint} is set to version {switch.version}",
+        "down": f"{switch.endpoint} is set to version {switch.version}",
+        "unconfirmed": f"{switch.endpoint} is set to version {switch.version}, not yet confirmed",
+        "kept": f"{switch.endpoint} keeps version {switch.version}",
+    }[switch.state]
+    return outcome + (f": {switch.reason}" if switch.reason else "")
+
+
+def _check(definition: Definition, version: int) -> None:
+    """Find out before anything is switched what would fail after it."""
+    from mlops_runtime.steps.export import check_exportable
+
+    store, model = Store(definition.store), definition.identity.name
+    verify_bundle(store, model, version)
+    for endpoint in definition.endpoints:
+        if isinstance(endpoint, EdgeEndpoint):
+            check_exportable(store, model, version, endpoint.name)
+
+
+def _follow_up(definition: Definition, endpoints: list[str], version: int, progress: Callable[[str], None]) -> None:
+    failed = []
+    for endpoint in definition.endpoints:
+        if endpoint.name not in endpoints:
+            continue
+        try:
+            if isinstance(endpoint, EdgeEndpoint):
+                from mlops_runtime.steps.export import export
+
+                export(definition, endpoint.name, version=version, progress=progress)
+            elif isinstance(endpoint, BatchEndpoint) and endpoint.schedule is None:
+                from mlops_runtime.steps.batch import score
+
+                score(definition, endpoint.name, version=version, progress=progress)
+        except StepError as error:
+            failed.append(f"{endpoint.name}: {error}")
+    if failed:
+        raise StepError(f"version {version} is deployed, but not all that follows was done. " + "; ".join(failed))
+
+
+def _note_champion(tracking: Tracking, champion: Version | None, version: int, by: str) -> None:
+    if champion is not None and champion.number == version:
+        return
+    tracking.set_alias("champion", version)
+    tracking.tag_version(version, {"deployed_at": _now(), "deployed_by": by})
+    candidate = tracking.alias("candidate")
+    if candidate is not None and candidate.number == version:
+        tracking.delete_alias("candidate")
+
+
+def _check_pending(version: Version) -> None:
+    status = version.tags.get("status", "unknown")
+    if status != "pending":
+        reason = version.tags.get("reason")
+        raise BadInputError(
+            f"version {version.number} does not wait for approval: it is {status}" + (f" ({reason})" if reason else "")
+        )
+
+
+def _entitled(definition: Definition, approver: str) -> str:
+    who = _said(approver, "name")
+    identity = definition.identity
+    if who.casefold() in {identity.owner.strip().casefold(), (identity.contact or identity.owner).strip().casefold()}:
+        raise BadInputError(f"{who} owns {identity.name}; somebody else must approve its versions")
+    approvers = definition.registry.approvers
+    if approvers and who.casefold() not in {name.strip().casefold() for name in approvers}:
+        raise BadInputError(f"{who} is not among registry.approvers: {', '.join(approvers)}")
+    return who
+
+
+def _said(value: str, what: str) -> str:
+    if not value.strip():
+        raise BadInputError(f"a {what} is needed for the record")
+    return value.strip()
+
+
+def _names(definition: Definition) -> list[str]:
+    return [endpoint.name for endpoint in definition.endpoints]
+
+
+def _outcome(switches: list[Switch]) -> dict[str, str]:
+    return {switch.endpoint: switch.state for switch in switches}
+
+
+def _audit(store: Store, actor: str, action: str, model: str, version: int, details: dict[str, Any]) -> None:
+    Control(store.control_db).audit(actor, action, f"{model}/{version}", details)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
