@@ -1,0 +1,7 @@
+"""The pipeline: all steps in order, in a process of their own, within limits, resumable."""
+
+from __future__ import annotations
+
+from mlops_runtime.pipeline.supervisor import STEPS, BusyError, PipelineResult, run_pipeline
+
+__all__ = ["STEPS", "BusyError", "PipelineResult", "run_pipeline"]

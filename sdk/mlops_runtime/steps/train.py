@@ -1,0 +1,168 @@
+"""The step `train`: a model from the training rows, and from nothing else."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_runtime.definition import Definition
+from mlops_runtime.errors import BadDataError, BadInputError
+from mlops_runtime.steps import estimators, frames, preprocessing, tune
+from mlops_runtime.steps.base import Outputs, Run, Step, digest_of_file
+from mlops_runtime.steps.featurize import FeaturizeOutputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class TrainOutputs(Outputs):
+    """The fitted model.
+
+    Arguments:
+        model: cloudpickle of the fitted estimator.
+        digest: SHA-256 of that file; same code, data, parameters and seed give the same.
+        params: parameters used, with those that tuning found.
+        tuning_trials: parameter sets tried; 0 without tuning.
+        seconds: time of the last fit, without tuning.
+    """
+
+    model: Path
+    digest: str
+    params: dict[str, Any]
+    tuning_trials: int
+    seconds: float
+
+
+def fit(
+    definition: Definition,
+    columns: Sequence[frames.Named],
+    x: pd.DataFrame,
+    y: npt.NDArray[Any],
+    params: dict[str, Any],
+) -> Any:
+    """Fit the definition's estimator, or call its function.
+
+    Arguments:
+        definition: the pipeline definition.
+        columns: the model's inputs.
+        x: rows by inputs, as `frames.model_inputs` gives them.
+        y: labels of the rows.
+        params: parameters of the estimator, or keyword arguments of the function.
+
+    Raises:
+        BadInputError: wrong estimator, parameter or function; user code failed.
+    """
+    training = definition.training
+    if training.function is not None:
+        return _call(definition, x, y, params)
+    estimator = estimators.make(training, params)
+    assert training.preprocessing is not None
+    model = preprocessing.pipeline(estimator, training.preprocessing, columns, x)
+    try:
+        return model.fit(x, y)
+    except (ValueError, TypeError) as error:
+        raise BadInputError(
+            f"{training.estimator} can't be fitted: {error}{_hint(training.preprocessing, x)}"
+        ) from error
+
+
+def check_classes(y: npt.NDArray[Any], task: str, label: str) -> None:
+    """Check that there is something to learn.
+
+    Raises:
+        BadDataError: one class only, or more than two in a binary task.
+    """
+    if task == "regression":
+        return
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise BadDataError(
+            f"label {label}: all {len(y):,} training rows are of class {classes[0]}; a model needs at least two "
+            "classes. Widen training.window, or look at the label's transform"
+        )
+    if task == "binary" and len(classes) > 2:
+        shown = ", ".join(map(str, classes[:5])) + ("…" if len(classes) > 5 else "")
+        raise BadDataError(f"label {label}: a binary task has two classes, and there are {len(classes)}: {shown}")
+
+
+def threads(cpu: float) -> int:
+    """Threads that numerical libraries may use: CPU cores, rounded up."""
+    return max(1, math.ceil(cpu))
+
+
+def _call(definition: Definition, x: pd.DataFrame, y: npt.NDArray[Any], params: dict[str, Any]) -> Any:
+    from mlops_runtime import code
+
+    training = definition.training
+    assert training.function is not None
+    # User code that draws random numbers without a seed of its own is reproducible nonetheless.
+    np.random.seed(training.seed)
+    random.seed(training.seed)
+    model = code.call(definition, training.function, x, y, expects="training.function", **params)
+    estimators.check_fitted(model, training.task, f"training.function {training.function}")
+    return model
+
+
+def _hint(settings: Any, x: pd.DataFrame) -> str:
+    if settings.impute == "none" and bool(x.isna().to_numpy().any()):
+        return (
+            ". The rows have missing numbers: set training.preprocessing.impute, or take an estimator that allows them"
+        )
+    return ""
+
+
+def _inputs(run: Run) -> dict[str, Any]:
+    from mlops_runtime.code import digest_of_code
+
+    features = run.outputs("featurize", FeaturizeOutputs)
+    settings = run.definition.training
+    return {
+        "data": features.data_digest,
+        "columns": [column.model_dump() for column in features.columns],
+        "training": settings.model_dump(mode="json", exclude={"window", "split", "compute"}),
+        "split": settings.split.strategy,
+        "cpu": settings.compute.cpu,
+        "primary": run.definition.evaluation.primary if settings.tuning else None,
+        "code": digest_of_code(run.definition) if settings.function else None,
+    }
+
+
+def _run(run: Run) -> TrainOutputs:
+    import cloudpickle
+    from threadpoolctl import threadpool_limits
+
+    definition = run.definition
+    settings = definition.training
+    features = run.outputs("featurize", FeaturizeOutputs)
+    table = frames.read_table(features.training)
+    y = frames.labels(table, settings.task, settings.label)
+    x = frames.model_inputs(table, features.columns)
+    del table
+    check_classes(y, settings.task, settings.label)
+    params = dict(settings.params)
+    trials = 0
+    if settings.tuning is not None:
+        found = tune.search(run, features.columns, x, y)
+        params |= found.params
+        trials = found.trials
+    started = time.monotonic()
+    with threadpool_limits(threads(settings.compute.cpu)):
+        model = fit(definition, features.columns, x, y, params)
+    seconds = time.monotonic() - started
+    path = run.directory / "train" / "model.pkl"
+    path.write_bytes(cloudpickle.dumps(model))
+    name = settings.estimator or settings.function
+    run.progress(f"train: {name} on {len(x):,} rows, {x.shape[1]} inputs, fitted in {seconds:.1f} s")
+    return TrainOutputs(
+        model=path, digest=digest_of_file(path), params=params, tuning_trials=trials, seconds=round(seconds, 3)
+    )
+
+
+STEP = Step("train", _run, TrainOutputs, _inputs)
