@@ -18,15 +18,14 @@ from pulumi_mlops.platforms.local.provider.handler import CancelledError, Contex
 def run(arguments: Sequence[str], context: Context | None = None) -> tuple[int, Any, str]:
     """Run `mlops-runtime` with arguments and `--json`.
 
-    Progress (standard error) goes to the user line by line; the command is stopped where the user interrupts.
+    What it prints goes to the user line by line; it is stopped where the user interrupts.
 
     Arguments:
         arguments: command and options.
         context: where progress goes; None keeps it quiet.
 
     Returns:
-        Exit code, the JSON value on the last line of standard output (None where there is none), and the last lines
-        of standard error.
+        Exit code, the JSON value on the last line (None where there is none), and the errors it printed.
 
     Raises:
         CancelledError: the user interrupted.
@@ -42,39 +41,33 @@ def run(arguments: Sequence[str], context: Context | None = None) -> tuple[int, 
         env=environment,
         start_new_session=True,
     )
-    assert child.stdout is not None
-    assert child.stderr is not None
-    last: list[str] = []
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.2):
-            if context is not None and context.cancelled.is_set():
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGTERM)
-                return
-
-    def relay() -> None:
-        for line in child.stderr or ():
-            text = line.rstrip()
-            if text:
-                last[:] = [*last[-9:], text]
-                if context is not None:
-                    context.say(text)
-
-    threads = [threading.Thread(target=work, daemon=True) for work in (watch, relay)]
+    errors: list[str] = []
+    ended = threading.Event()
+    threads = [
+        threading.Thread(target=_stop_when_cancelled, args=(child, context, ended), daemon=True),
+        threading.Thread(target=lambda: errors.extend(child.stderr or ()), daemon=True),
+    ]
     for thread in threads:
         thread.start()
-    output = child.stdout.read()
+    result: Any = None
+    for line in child.stdout or ():
+        try:
+            result = json.loads(line)
+        except json.JSONDecodeError:
+            if context is not None and line.strip():
+                context.say(line.rstrip())
     code = child.wait()
-    stop.set()
+    ended.set()
     for thread in threads:
         thread.join()
     if context is not None and context.cancelled.is_set():
         raise CancelledError("interrupted; the next `pulumi up` goes on from the last finished step")
-    lines = output.strip().splitlines()
-    try:
-        result = json.loads(lines[-1]) if lines else None
-    except json.JSONDecodeError:
-        result = None
-    return code, result, "\n".join(last)
+    return code, result, "".join(errors).strip()
+
+
+def _stop_when_cancelled(child: subprocess.Popen[str], context: Context | None, ended: threading.Event) -> None:
+    while context is not None and not ended.wait(0.2):
+        if context.cancelled.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
+            return
