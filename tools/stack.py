@@ -60,17 +60,25 @@ class Stack:
             say(f"stack {self.target.stack!r} is not there: nothing to do")
             return
         self._take_over()
+        # An interrupted `down` may have taken the outputs already.
         data = self.outputs().get("data_dir")
-        store = purgeable(Path(data)) if purge and data else None
+        directory = self.target.directory / data if data else None
+        if purge and directory is not None:
+            check_store(directory)
         self._engine("destroy", "--yes", "--skip-preview")
         self._quiet("stack", "rm", "--yes", "--preserve-config", "--remove-backups")
         forget_salt(self.target.settings_file)
         say(f"stack {self.target.stack!r} is removed")
-        if store is not None and store.exists():
-            shutil.rmtree(store)
-            say(f"deleted {store}")
-        elif data:
-            say(f"kept the data in {data} (delete it too with: make down PURGE=1)")
+        if directory is None:
+            if purge:
+                say("PURGE=1: the stack named no data directory, so none was deleted")
+        elif not directory.exists():
+            return
+        elif purge:
+            shutil.rmtree(directory)
+            say(f"deleted {directory}")
+        else:
+            say(f"kept the data in {directory}: the next `make up` finds it there")
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs; none before the first `up`."""
@@ -80,8 +88,7 @@ class Stack:
     def announce(self, outputs: dict[str, Any]) -> None:
         """Shows where everything is, and that it answers."""
         show_outputs(outputs)
-        if (self.target.directory / "mlops.yaml").exists():
-            self._mlops("predict", "--sample")
+        self._mlops("predict", "--sample")
 
     def _take_over(self) -> None:
         """Gets hold of the stack, which is made if there is none."""
@@ -110,17 +117,20 @@ class Stack:
         """Runs the engine in the open: its output is the user's."""
         if not sys.stdout.isatty():
             arguments = (*arguments, "--non-interactive", "--color", "never", "--suppress-progress")
-        done = self._run([self.engine.pulumi, *arguments], text=True)
-        if done:
+        if done := self._run([self.engine.pulumi, *arguments]):
             raise ToolError(f"`pulumi {arguments[0]}` failed (exit code {done}): the reason is above")
 
     def _mlops(self, *arguments: str) -> None:
-        command = [str(Path(self.environment["PULUMI_MLOPS_PYTHON"]).with_name("mlops")), *arguments]
-        if done := self._run([*command, "--spec", str(self.target.directory / "mlops.yaml")]):
-            raise ToolError(f"`mlops {' '.join(arguments)}` failed (exit code {done})")
+        """Runs a command of the SDK on the project's spec; a project without one has nothing to ask."""
+        spec = self.target.directory / "mlops.yaml"
+        if not spec.exists():
+            return
+        mlops = str(Path(self.environment["PULUMI_MLOPS_PYTHON"]).with_name("mlops"))
+        if done := self._run([mlops, *arguments, "--spec", str(spec)]):
+            raise ToolError(f"`mlops {' '.join(arguments)}` failed (exit code {done}): the reason is above")
 
-    def _run(self, command: list[str], **options: Any) -> int:
-        process = subprocess.Popen(command, cwd=self.target.directory, env=self.environment, **options)
+    def _run(self, command: list[str]) -> int:
+        process = subprocess.Popen(command, cwd=self.target.directory, env=self.environment)
         # It is the child that ends its work in order: Ctrl-C reaches it by itself, and a request to end is passed on.
         before = {
             signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
@@ -153,18 +163,17 @@ def show_outputs(outputs: dict[str, Any]) -> None:
         print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}", flush=True)
 
 
-def purgeable(directory: Path) -> Path:
-    """`directory`, if it is a data directory of ours.
+def check_store(directory: Path) -> None:
+    """Makes sure that deleting `directory` deletes data of ours.
 
     Raises:
-        ToolError: it is not, so that deleting it would delete something else.
+        ToolError: it holds something else.
     """
     if directory.is_dir() and not (directory / STORE_MARKER).is_file():
         raise ToolError(
             f"PURGE=1: {directory} has no {STORE_MARKER} in it, so it is no data directory of this project and is not "
             f"deleted. Nothing was changed"
         )
-    return directory
 
 
 def forget_salt(settings: Path) -> None:

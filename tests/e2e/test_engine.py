@@ -73,6 +73,20 @@ pulumi.export("url", f"file://{data}/note.txt")
 pulumi.export("data_dir", str(data))
 pulumi.export("secret_length", len(config.get("secret") or ""))
 """
+COMPONENT = """
+from typing import TypedDict
+import pulumi
+from pulumi.provider.experimental import component_provider_host
+
+class ThingArgs(TypedDict):
+    size: pulumi.Input[int]
+
+class Thing(pulumi.ComponentResource):
+    def __init__(self, name: str, args: ThingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("toy:index:Thing", name, {}, opts)
+
+component_provider_host(name="toy", components=[Thing])
+"""
 
 
 @dataclass
@@ -279,6 +293,28 @@ def test_failing_provider_fails_up(checkout: Checkout) -> None:
     assert code != 0
     assert "RuntimeError: no ink" in output
     assert "`pulumi up` failed" in output
+
+
+def test_sample_prediction_that_fails_fails_up(checkout: Checkout) -> None:
+    (checkout.project / "mlops.yaml").write_text("")
+    mlops = checkout.root / ".venv" / "bin" / "mlops"
+    mlops.write_text('#!/bin/sh\necho "called: $*"; [ "$ANSWER" = yes ]\n')
+    mlops.chmod(0o755)
+    code, output = checkout.make("up")
+    assert code != 0
+    assert f"called: predict --sample --spec {checkout.project / 'mlops.yaml'}" in output
+    assert "`mlops predict --sample` failed" in output
+    checkout.variables["ANSWER"] = "yes"
+    assert checkout.make("up")[0] == 0
+
+
+def test_component_package_is_run_by_the_language_host(checkout: Checkout) -> None:
+    package = checkout.root / "package"
+    package.mkdir()
+    (package / "PulumiPlugin.yaml").write_text("runtime: python\n")
+    (package / "__main__.py").write_text(COMPONENT)
+    schema = json.loads(checkout.pulumi("package", "get-schema", str(package)))
+    assert schema["resources"]["toy:index:Thing"]["requiredInputs"] == ["size"]
 
 
 def test_missing_virtual_environment_is_named(checkout: Checkout) -> None:
