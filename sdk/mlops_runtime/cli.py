@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mlops_runtime.errors import BadInputError, StepError
+
 app = typer.Typer(
     name="mlops-runtime",
     help="Steps and services of an MLOps stack. Platforms run these commands; `mlops` is the command for people.",
@@ -25,6 +27,9 @@ DefinitionFile = Annotated[Path, typer.Option("--definition", help="Pipeline def
 ConfigFile = Annotated[Path, typer.Option("--config", help="The service's configuration (JSON).")]
 Trigger = Annotated[str, typer.Option(help="What started the run.")]
 RequestedBy = Annotated[str | None, typer.Option(help="Who asked for the run. Default: the user.")]
+EndpointName = Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.")]
+VersionNumber = Annotated[int | None, typer.Option("--version", help="Version. Default: the endpoint's deployed one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on the last line.")]
 RunId = Annotated[str | None, typer.Option(help="Identifier of the run.")]
 
 
@@ -35,7 +40,7 @@ def pipeline(
     requested_by: RequestedBy = None,
     run_id: RunId = None,
     if_changed: Annotated[bool, typer.Option(help="Do nothing if definition, code and data are unchanged.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on the last line.")] = False,
+    json: Json = False,
 ) -> None:
     """Run all steps, or go on with an unfinished run.
 
@@ -78,8 +83,8 @@ def _add_step(name: str, summary: str) -> None:
         run_id: RunId = None,
         trigger: Trigger = "manual",
         requested_by: RequestedBy = None,
+        json: Json = False,
     ) -> None:
-        from mlops_runtime.errors import BadInputError
         from mlops_runtime.pipeline import records
         from mlops_runtime.pipeline.supervisor import read_definition
         from mlops_runtime.pipeline.worker import commit_of, execute
@@ -104,7 +109,7 @@ def _add_step(name: str, summary: str) -> None:
                 raise
             missing = Path(str(error.filename)).parent.name
             raise BadInputError(f"run {run.id} has no outputs of {missing}; run that step first") from None
-        typer.echo(outputs.model_dump_json())
+        _result(outputs, json)
 
 
 for _name, _summary in (
@@ -121,11 +126,84 @@ for _name, _summary in (
 
 
 @app.command()
+def fingerprint(
+    definition: DefinitionFile,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print a digest of each source's data, which changes only if the data does.
+
+    The definition may hold no more than store, code and sources.
+    """
+    from json import dumps
+
+    from mlops_runtime.definition import DataDefinition
+    from mlops_runtime.stores import sources
+
+    content = DataDefinition.model_validate_json(definition.read_bytes())
+    found = {name: sources.fingerprint(content, name) for name in content.sources}
+    typer.echo(dumps(found) if json else "\n".join(f"{name} {digest}" for name, digest in found.items()))
+
+
+@app.command()
 def serve(config: ConfigFile) -> None:
     """Serve an endpoint over the Open Inference Protocol V2."""
     from mlops_runtime.serving import main as run
 
     raise typer.Exit(run(config))
+
+
+@app.command()
+def monitor(config: ConfigFile) -> None:
+    """Watch an endpoint: traffic, errors, latency, drift."""
+    from mlops_runtime.monitoring import main as run
+
+    raise typer.Exit(run(config))
+
+
+@app.command()
+def scheduler(config: ConfigFile) -> None:
+    """Start runs by schedule, drift, new data and by hand, one after the other."""
+    from mlops_runtime.scheduling import main as run
+
+    raise typer.Exit(run(config))
+
+
+@app.command()
+def batch(
+    definition: DefinitionFile, endpoint: EndpointName, version: VersionNumber = None, json: Json = False
+) -> None:
+    """Score the table of a batch endpoint, once for each version and snapshot."""
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.steps.batch import score
+
+    _result(score(read_definition(definition), endpoint, version=version, progress=_say), json)
+
+
+@app.command()
+def export(
+    definition: DefinitionFile, endpoint: EndpointName, version: VersionNumber = None, json: Json = False
+) -> None:
+    """Write the bundle of an edge endpoint."""
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.steps.export import export as write
+
+    _result(write(read_definition(definition), endpoint, version=version, progress=_say), json)
+
+
+@app.command()
+def materialize(definition: DefinitionFile, json: Json = False) -> None:
+    """Bring the feature store up to date: offline, and the latest values online."""
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.steps.materialize import materialize as write
+
+    _result({"entities": write(read_definition(definition), _say)}, json)
+
+
+def _result(result: Any, wanted: bool) -> None:
+    if wanted:
+        from pydantic import TypeAdapter
+
+        typer.echo(TypeAdapter(Any).dump_json(result).decode())
 
 
 class _SignalledError(Exception):
@@ -143,9 +221,6 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Run the command; errors of the user's are one line, and the exit code says what kind."""
-    # Imported here: `serve` must start without pydantic, on which the steps' errors do not depend.
-    from mlops_runtime.errors import StepError
-
     try:
         app()
     except StepError as error:

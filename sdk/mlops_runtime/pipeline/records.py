@@ -114,6 +114,11 @@ def path(store: Store, model: str, run_id: str) -> Path:
     return store.runs(model) / run_id / "run.json"
 
 
+def log_path(store: Store, model: str, run_id: str) -> Path:
+    """What the steps and the user's code printed, and the details of unexpected errors."""
+    return store.runs(model) / run_id / "log.txt"
+
+
 def write(store: Store, record: RunRecord) -> None:
     """Write a record; a reader sees the old one or the new one.
 
@@ -124,7 +129,7 @@ def write(store: Store, record: RunRecord) -> None:
 
 
 def read(store: Store, model: str, run_id: str) -> RunRecord | None:
-    """The record of a run, or None where there is none. A run whose process is gone has failed, whatever it wrote last."""
+    """The record of a run, or None where there is none; a run whose process is gone has failed."""
     try:
         record = RunRecord.model_validate_json(path(store, model, run_id).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValidationError):

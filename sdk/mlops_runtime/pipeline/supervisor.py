@@ -176,6 +176,8 @@ class _Supervisor:
         self._peak = 0
         self._trigger, self._requested_by = trigger, requested_by
         self._wanted = run_id
+        # What the child prints goes here until it knows its run, and to the run's own log then.
+        self._log = self._store.runs(definition.identity.name) / "worker.log"
 
     def run(self, if_changed: bool, lock: IO[str]) -> PipelineResult:
         same = [record for record in self._known if record.definition == self._digest]
@@ -191,7 +193,7 @@ class _Supervisor:
         }
         self._check_disk()
         reader, writer = os.pipe()
-        log = (self._store.runs(self._definition.identity.name) / ".worker.log").open("w")
+        log = self._log.open("w")
         child = subprocess.Popen(
             [sys.executable, "-m", "mlops_runtime.pipeline.worker", str(writer)],
             stdin=subprocess.PIPE,
@@ -212,8 +214,8 @@ class _Supervisor:
                 child.stdin.close()
             self._watch(child, reader)
         except StepError as error:
-            self._stop(child, patient=not isinstance(error, LimitError))
-            self._result = {"status": "failed", "message": str(error), "exit_code": error.exit_code}
+            self._stop(child, patient=False)
+            self._result = {"status": "failed", "message": str(error), "exit_code": error.exit_code, "cut": True}
         except BaseException:
             self._stop(child, patient=True)
             self._finish({"status": "failed", "message": "interrupted", "exit_code": 130})
@@ -285,6 +287,7 @@ class _Supervisor:
             pid_created=created,
         )
         records.write(self._store, self._record)
+        self._log = records.log_path(self._store, self._record.model, self._record.id)
         self._progress(f"pipeline: {'going on with' if event['resumed'] else 'run'} {event['id']}")
 
     def _check_limits(self, child: subprocess.Popen[str]) -> None:
@@ -329,7 +332,6 @@ class _Supervisor:
 
     def _outcome(self, child: subprocess.Popen[str]) -> PipelineResult:
         model = self._definition.identity.name
-        log = self._store.runs(model) / ".worker.log"
         if self._unchanged is not None:
             last = next(record for record in self._known if record.id == self._unchanged)
             return PipelineResult(
@@ -342,19 +344,13 @@ class _Supervisor:
             hint = " (killed by the system, perhaps for lack of memory)" if child.returncode == -signal.SIGKILL else ""
             result = {
                 "status": "failed",
-                "message": f"{self._step or 'start'}: the process of the steps ended with {how}{hint}",
+                "message": f"{self._step or 'start'}: the process of the steps ended with {how}{hint}; details in {self._log}",
                 "exit_code": 1,
+                "cut": True,
             }
-        if self._record is not None:
-            kept = records.path(self._store, model, self._record.id).with_name("log.txt")
-            with kept.open("a") as file:
-                file.write(log.read_text(errors="replace"))
-            log.unlink()
-            if result.get("traceback"):
-                with kept.open("a") as file:
-                    file.write(result["traceback"])
-                result["message"] += f"; details in {kept}"
         record = self._finish(result)
+        if record is not None and result.get("cut"):
+            self._close_tracking(record)
         return PipelineResult(
             run_id=record.id if record else "",
             model=model,
@@ -368,6 +364,26 @@ class _Supervisor:
             else {},
             peak_memory=max((step.peak_memory for step in record.steps.values()), default=0) if record else 0,
         )
+
+    def _close_tracking(self, record: RunRecord) -> None:
+        """Let the tracking server know of a run whose process could not say so itself."""
+        end = {
+            "definition": str(self._path.resolve()),
+            "id": record.id,
+            "trigger": record.trigger,
+            "requested_by": record.requested_by,
+            "commit": record.commit,
+            "message": record.message,
+        }
+        with self._log.open("a") as log:
+            subprocess.run(
+                [sys.executable, "-m", "mlops_runtime.pipeline.worker", "close"],
+                input=json.dumps(end),
+                stdout=log,
+                stderr=log,
+                text=True,
+                check=False,
+            )
 
     def _finish(self, result: dict[str, Any]) -> RunRecord | None:
         record = self._record

@@ -15,6 +15,7 @@ from typing import Any
 
 from mlops_runtime.definition import Definition
 from mlops_runtime.errors import RejectedError, StepError
+from mlops_runtime.pipeline import records
 from mlops_runtime.pipeline.orphans import end_with_parent
 from mlops_runtime.pipeline.supervisor import STEPS, read_definition
 from mlops_runtime.steps.base import Outputs, Run, Step
@@ -61,20 +62,28 @@ def main(descriptor: int) -> None:
             git_commit=commit_of(definition.code.directory),
         )
         events.send("run", id=run.id, commit=run.git_commit, resumed=resumed)
-        run.directory.mkdir(parents=True, exist_ok=True)
+        _print_to(records.log_path(run.store, definition.identity.name, run.id))
         _prepare_tracking(run.store)
         events.send("end", **_run(run, events))
     except StepError as error:
         events.send("end", status=_status(error), message=str(error), exit_code=error.exit_code, **_ended(run, error))
     except Exception as error:  # reported in one line; the whole of it goes to the run's log
-        _ended(run, error)
+        traceback.print_exc()
+        details = f"; details in {records.log_path(run.store, run.definition.identity.name, run.id)}" if run else ""
         events.send(
             "end",
             status="failed",
-            message=f"unexpected {type(error).__name__}: {error}",
+            message=f"unexpected {type(error).__name__}: {error}{details}",
             exit_code=1,
-            traceback=traceback.format_exc(),
+            **_ended(run, error),
         )
+
+
+def close(end: dict[str, Any]) -> None:
+    """Record the failure of a run whose process was killed."""
+    definition = read_definition(Path(end["definition"]))
+    run = Run(end["id"], definition, end["trigger"], end["requested_by"], git_commit=end["commit"])
+    _record_end(run, "failed", end["message"] or "")
 
 
 def load_step(name: str) -> Step[Any]:
@@ -192,6 +201,14 @@ def _ingested(definition: Definition) -> dict[str, str]:
     return found
 
 
+def _print_to(log: Path) -> None:
+    """Let what is printed from here on, by user code and native libraries too, go to the run's log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
 def _prepare_tracking(store: Store) -> None:
     """Make the tracking database beside the first steps: it takes seconds, once in a store's life."""
     if not (store.root / "mlflow.db").exists():
@@ -201,4 +218,7 @@ def _prepare_tracking(store: Store) -> None:
 if __name__ == "__main__":
     # SIGTERM ends the process as an exception, so that files in the making are cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    main(int(sys.argv[1]))
+    if sys.argv[1] == "close":
+        close(json.load(sys.stdin))
+    else:
+        main(int(sys.argv[1]))

@@ -128,7 +128,7 @@ def markdown(content: dict[str, Any]) -> str:
         "",
         f"Users: {use['users'] or 'not stated'}.",
         "",
-        "Not to be used for: " + ("; ".join(use["out_of_scope"]) if use["out_of_scope"] else "not stated") + ".",
+        "Not to be used for: " + ("; ".join(item.rstrip(".") for item in use["out_of_scope"]) or "not stated") + ".",
         "",
         "## Data",
         "",

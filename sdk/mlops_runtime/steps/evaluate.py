@@ -15,7 +15,7 @@ from mlops_runtime.definition import Definition
 from mlops_runtime.errors import BadDataError
 from mlops_runtime.steps import figures, frames, metrics
 from mlops_runtime.steps.base import Outputs, Run, Step
-from mlops_runtime.steps.featurize import FeaturizeOutputs
+from mlops_runtime.steps.featurize import LABEL, SEGMENT, FeaturizeOutputs
 from mlops_runtime.steps.metrics import Binary, Interval, Multiclass, Outcome, Regression
 from mlops_runtime.steps.train import TrainOutputs, threads
 from mlops_runtime.stores.layout import write_atomically
@@ -74,7 +74,7 @@ def read_outcome(evaluated: EvaluateOutputs, definition: Definition) -> Outcome:
     import pandas as pd
 
     table = pd.read_parquet(evaluated.predictions)
-    truth = table[frames.LABEL].to_numpy()
+    truth = table[LABEL].to_numpy()
     if definition.training.task == "regression":
         return Regression(truth.astype(np.float64), table["prediction"].to_numpy(dtype=np.float64))
     shares = table[[f"probability_{name}" for name in evaluated.classes]].to_numpy(dtype=np.float64)
@@ -89,7 +89,7 @@ def read_outcome(evaluated: EvaluateOutputs, definition: Definition) -> Outcome:
 
 
 def calibration_curve(outcome: Binary, bins: int) -> list[dict[str, float]]:
-    """Mean score and observed rate in bins of equal counts (by falling score; fewer bins where there are fewer rows)."""
+    """Mean score and observed rate in bins of equal counts (fewer bins where there are fewer rows)."""
     order = np.argsort(outcome.score, kind="stable")
     return [
         {
@@ -207,7 +207,7 @@ def _baseline(
     import pandas as pd
 
     task = definition.training.task
-    learned = frames.labels(pd.read_parquet(training, columns=[frames.LABEL]), task, definition.training.label)
+    learned = frames.labels(pd.read_parquet(training, columns=[LABEL]), task, definition.training.label)
     if task == "regression":
         predicted = np.full(len(truth), learned.mean())
     else:
@@ -226,7 +226,7 @@ def _segments(
     judged: dict[str, dict[str, SegmentMetrics]] = {}
     small: dict[str, dict[str, int]] = {}
     for segment in settings.segments:
-        name = segment.column if segment.column in table.columns else f"{frames.SEGMENT}{segment.column}"
+        name = segment.column if segment.column in table.columns else f"{SEGMENT}{segment.column}"
         values = table[name].astype(object).where(table[name].notna(), MISSING).map(str).to_numpy()
         judged[segment.column], small[segment.column] = {}, {}
         for value in sorted(set(values)):
@@ -244,7 +244,7 @@ def _curve(outcome: Outcome, bins: int) -> list[dict[str, float]]:
     if isinstance(outcome, Binary):
         return calibration_curve(outcome, bins)
     if isinstance(outcome, Multiclass):
-        # Of the predicted class: its probability against how often it is right (confidence calibration, Guo et al. 2017).
+        # Of the predicted class: its probability against how often it is right (Guo et al. 2017, section 2).
         top = outcome.probabilities.argmax(axis=1)
         right = (top == outcome.truth).astype(np.float64)
         return calibration_curve(Binary(right, outcome.probabilities.max(axis=1), 0.5), bins)
@@ -280,7 +280,7 @@ def _write_predictions(
 ) -> Path:
     import pandas as pd
 
-    columns: dict[str, Any] = {frames.LABEL: truth}
+    columns: dict[str, Any] = {LABEL: truth}
     if isinstance(outcome, Regression):
         columns["prediction"] = outcome.prediction
     elif isinstance(outcome, Binary):

@@ -14,13 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_runtime.errors import BadDataError, BadInputError
+from mlops_runtime.steps.featurize import LABEL
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LABEL = "__label"
-TIMESTAMP = "__timestamp"
-SEGMENT = "__segment_"
 
 INPUT_DTYPES = {"float64": "float32", "float32": "float32", "int64": "int64", "bool": "bool", "string": "string"}
 """Type of a column in a feature table, and its type as a model input (`manifest.json`)."""
@@ -60,7 +57,7 @@ def model_inputs(table: pd.DataFrame, columns: Sequence[Named]) -> pd.DataFrame:
             if dtype == "string":
                 taken[column.name] = values.astype(object).where(values.notna(), "").astype(str).astype(object)
             else:
-                taken[column.name] = values.astype(dtype)
+                taken[column.name] = values.astype(np.dtype(dtype))
         except (TypeError, ValueError) as error:
             raise BadInputError(f"column {column.name!r} can't be read as {dtype}: {error}") from None
     return pd.DataFrame(taken, index=table.index)

@@ -182,7 +182,7 @@ class Multiclass(Outcome):
 
     @cached_property
     def _called(self) -> npt.NDArray[np.int64]:
-        return np.argmax(self.probabilities, axis=1)
+        return np.asarray(np.argmax(self.probabilities, axis=1), dtype=np.int64)
 
     @cached_property
     def _losses(self) -> Vector:

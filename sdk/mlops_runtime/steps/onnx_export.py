@@ -135,7 +135,7 @@ def _by_column(model: Any, columns: Sequence[frames.Named], sample: pd.DataFrame
 
 
 def _retype(converted: Any, dtypes: dict[str, str]) -> None:
-    """Let integer and boolean columns come in as such: the graph's arithmetic is 32-bit float, so they are cast first."""
+    """Let integer and boolean columns come in as such, and cast them to the float of the graph's arithmetic."""
     from onnx import TensorProto, helper
 
     kinds = {"int64": TensorProto.INT64, "bool": TensorProto.BOOL}
@@ -207,10 +207,11 @@ def _feed(session: Any, rows: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
 def _difference(expected: npt.NDArray[Any], predicted: npt.NDArray[Any], task: str) -> npt.NDArray[np.float64]:
     """Largest difference of each row; for numbers relative to the number, or to their spread where that is larger (a
     prediction near zero has no meaningful relative error)."""
-    found: npt.NDArray[np.float64] = np.abs(expected - predicted)
+    found = np.abs(expected - predicted)
     if task == "regression":
-        found = found / np.maximum(np.abs(expected), max(float(np.std(expected)), np.finfo(np.float32).tiny))
-    return found.max(axis=1)
+        spread = max(float(np.std(expected)), float(np.finfo(np.float32).tiny))
+        found = found / np.maximum(np.abs(expected), spread)
+    return np.asarray(found.max(axis=1), dtype=np.float64)
 
 
 def _check_labels(
@@ -218,9 +219,9 @@ def _check_labels(
 ) -> None:
     top = np.sort(expected, axis=1)
     clear = (top[:, -1] - top[:, -2]) > 2 * tolerance
-    classes = np.asarray([frames.class_name(value) for value in model.classes_])
+    classes = np.array([frames.class_name(value) for value in model.classes_], dtype=object)
     wanted = classes[expected.argmax(axis=1)]
-    found = np.asarray([frames.class_name(value) for value in np.asarray(labels).reshape(-1)])
+    found = np.array([frames.class_name(value) for value in np.asarray(labels).reshape(-1)], dtype=object)
     wrong = int(np.sum((wanted != found) & clear))
     if wrong:
         raise RefusedError(f"labels differ from the estimator's on {wrong:,} of {len(predicted):,} rows")

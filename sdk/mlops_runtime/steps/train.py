@@ -152,6 +152,8 @@ def _run(run: Run) -> TrainOutputs:
         found = tune.search(run, features.columns, x, y)
         params |= found.params
         trials = found.trials
+    import sklearn  # noqa: F401 - its import takes a second that is not part of the fit
+
     started = time.monotonic()
     with threadpool_limits(threads(settings.compute.cpu)):
         model = fit(definition, features.columns, x, y, params)
