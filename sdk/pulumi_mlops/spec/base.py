@@ -63,7 +63,8 @@ def off(value: Any) -> Any:
 
 
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
+_PART: Final = r"[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)"
+_DURATION: Final = f"{_PART}( ?{_PART})*"
 _BYTES: Final = {
     "": 1,
     "k": 10**3,
@@ -80,15 +81,18 @@ _CRON_VALUE: Final = "([0-9]{1,2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|de
 _CRON_ITEM: Final = rf"(\*|{_CRON_VALUE}(-{_CRON_VALUE})?)(/[0-9]{{1,2}})?"
 _CRON_LIST: Final = f"{_CRON_ITEM}(,{_CRON_ITEM})*"
 _CRON: Final = re.compile(f"{_CRON_LIST}( +{_CRON_LIST}){{4}}", re.IGNORECASE)
-_SECRET: Final = r"env:[A-Za-z_]\w*|file:.+|pulumi:[\w.:-]+"
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?B?")
+REFERENCE: Final = r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|pulumi:[A-Za-z0-9_.:-]+"
+"""Form of a reference to a secret."""
+_SIZE: Final = r"([0-9]+(?:\.[0-9]+)?) ?(k|M|G|T|Ki|Mi|Gi|Ti)?B?"
+_CPU: Final = r"[0-9]{1,9}(\.[0-9]+)?|[0-9]{1,9}m"
+_FUNCTION: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
 
 
 def _duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, str) and _DURATION.fullmatch(value.replace(" ", "")):
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", value.replace(" ", ""))
+    if isinstance(value, str) and re.fullmatch(_DURATION, value):
+        parts = re.findall(r"([0-9.]+)(ms|s|m|h|d|w)", value)
         try:
             return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
         except OverflowError:
@@ -106,7 +110,7 @@ def _positive(value: timedelta) -> timedelta:
 def _size(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    match = _SIZE.fullmatch(value.replace(" ", "")) if isinstance(value, str) else None
+    match = re.fullmatch(_SIZE, value) if isinstance(value, str) else None
     if match is None:
         raise Mistake("MLOPS-S018", "not a size", expected="a size in bytes such as 512Mi or 16Gi")
     try:
@@ -116,11 +120,9 @@ def _size(value: Any) -> Any:
 
 
 def _cpu(value: Any) -> Any:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,9})m", value)):
-        return int(match[1]) / 1000
-    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(\.\d+)?", value):
-        return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value < 10**9:
+    if isinstance(value, str) and re.fullmatch(_CPU, value):
+        return int(value[:-1]) / 1000 if value.endswith("m") else float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 10**9:
         return float(value)
     raise Mistake("MLOPS-S019", "not a number of CPU cores", expected="CPU cores such as 2, 0.5 or 500m")
 
@@ -147,7 +149,7 @@ def _cron(value: str) -> str:
 
 
 def _entry_point(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", value):
+    if not re.fullmatch(_FUNCTION, value):
         raise Mistake(
             "MLOPS-S021",
             "not a reference to a function",
@@ -158,12 +160,12 @@ def _entry_point(value: str) -> str:
 
 
 def _secret(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(_SECRET, value):
+    if not isinstance(value, str) or not re.fullmatch(REFERENCE, value):
         raise Mistake(
             "MLOPS-S022",
             "not a reference to a secret",
             expected="env:NAME, file:PATH or pulumi:KEY, never the secret itself",
-            hint="Put the secret into an environment variable, a file or `pulumi config set --secret`, and refer to it.",
+            hint="Put it into an environment variable, a file or `pulumi config set --secret`, and refer to it.",
         )
     return value
 
@@ -198,7 +200,7 @@ Duration = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$",
+            "pattern": f"^{_DURATION}$",
             "examples": ["90s", "15m", "1h30m", "30d"],
         }
     ),
@@ -213,7 +215,7 @@ Size = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1},
-                {"type": "string", "pattern": r"^\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)?B?$"},
+                {"type": "string", "pattern": f"^{_SIZE}$"},
             ],
             "examples": ["512Mi", "16Gi"],
         }
@@ -229,7 +231,7 @@ Cpu = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": r"^(\d+m|\d+(\.\d+)?)$"},
+                {"type": "string", "pattern": f"^({_CPU})$"},
             ],
             "examples": ["500m", 2],
         }
@@ -244,14 +246,22 @@ Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", m
 """A column's name: letters, digits and underscores, not beginning with a digit."""
 
 Cron = Annotated[
-    str, AfterValidator(_cron), WithJsonSchema({"type": "string", "examples": ["0 3 * * *", "*/15 * * * *"]})
+    str,
+    AfterValidator(_cron),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[0-9A-Za-z*,/-]+( +[0-9A-Za-z*,/-]+){4}$",
+            "examples": ["0 3 * * *", "*/15 * * * *"],
+        }
+    ),
 ]
 """A schedule of five fields (minute, hour, day of month, month, day of week), in UTC."""
 
 EntryPoint = Annotated[
     str,
     AfterValidator(_entry_point),
-    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", "examples": ["flights:clean"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_FUNCTION}$", "examples": ["flights:clean"]}),
 ]
 """A function of the user's code as `module:function`."""
 
@@ -261,7 +271,7 @@ SecretRef = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(env:[A-Za-z_]\w*|file:.+|pulumi:[\w.:-]+)$",
+            "pattern": f"^({REFERENCE})$",
             "examples": ["env:DATABASE_PASSWORD", "file:/run/secrets/token", "pulumi:databasePassword"],
         }
     ),
@@ -274,7 +284,7 @@ Instant = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$",
+            "pattern": r"^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9]{2}:?[0-9]{2}.*)?$",
             "examples": ["2013-01-31", "2013-01-31T06:00:00Z"],
         }
     ),

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel
 
+from pulumi_mlops.spec.base import REFERENCE
 from pulumi_mlops.spec.errors import FieldPath, Problem
 
 _HINT: Final = (
@@ -40,15 +41,14 @@ _SHAPES: Final = {
     # user:password@host, also where the password holds / or @, which libraries accept
     "a password in a URL": re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/?#\s:@]{0,200}:\S+@"),
 }
-_SECRET_NAME: Final = (
+_NAMES: Final = (
     r"pass(word|wd|phrase)?|pwd|secret([_-]?(access[_-]?)?key)?|token|credentials?|"
     r"(api|access|account|private|shared[_-]?access|subscription)[_-]?key"
 )
 _PARAMETER: Final = re.compile(
-    rf"[?&;](?:[\w-]{{0,40}}[_-])?(?:{_SECRET_NAME}|key|code|sig|signature|access_?token)=[^&;\s]", re.IGNORECASE
+    rf"[?&;](?:[\w-]{{0,40}}[_-])?(?:{_NAMES}|key|code|sig|signature|access_?token)=[^&;\s]", re.IGNORECASE
 )
-_KEY: Final = re.compile(rf"(?:.*[_.-])?(?:{_SECRET_NAME})|.*(?:password|passwd|secret)", re.IGNORECASE)
-_REFERENCE: Final = re.compile(r"env:[A-Za-z_]\w*|file:.+|pulumi:[\w.:-]+")
+_KEY: Final = re.compile(rf"(?:.*[_.-])?(?:{_NAMES})|.*(?:password|passwd|secret)", re.IGNORECASE)
 
 
 def kind_of_secret(text: str) -> str | None:
@@ -95,7 +95,7 @@ def _walk(data: Any, path: FieldPath) -> Iterator[Problem]:
 def _text(text: str, path: FieldPath) -> Iterator[Problem]:
     if kind := kind_of_secret(text):
         yield Problem("MLOPS-S023", path, f"this looks like {kind}", hint=_HINT)
-    elif text and _named_secret(path[-1] if path else "") and not _REFERENCE.fullmatch(text):
+    elif text and _named_secret(path[-1] if path else "") and not re.fullmatch(REFERENCE, text):
         yield Problem("MLOPS-S023", path, "this key names a credential, and its value is written out", hint=_HINT)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from pulumi_mlops.spec.base import Column, Duration, EntryPoint, Name, SecretRef, Section, repeated
 from pulumi_mlops.spec.errors import Mistake
 
-_FILE_NAME: Final = re.compile(r"\.(csv|parquet|pq)(\.(gz|zip|bz2|xz|zst))?$", re.IGNORECASE)
+_FILE_NAME: Final = re.compile(r".*(\.(csv|tsv|txt)(\.(gz|zip))?|\.(parquet|pq))|[^.]+(\.(gz|zip))?")
 
 
 class ColumnCheck(Section):
@@ -63,13 +63,23 @@ class ColumnCheck(Section):
             except re.error as error:
                 yield Mistake("MLOPS-S015", f"not a regular expression: {error}", at=("pattern",))
         yield from repeated(self.allowed or [], "allowed")
-        types = {"string": str, "int": int, "float": (int, float), "bool": bool, "datetime": ()}
         for i, value in enumerate(self.allowed or []):
-            wrong = self.dtype is not None and (
-                not isinstance(value, types[self.dtype]) or (isinstance(value, bool) and self.dtype != "bool")
-            )
-            if wrong:
+            if self.dtype is not None and not _is_a(value, self.dtype):
                 yield Mistake("MLOPS-S031", f"this value is not of the dtype {self.dtype}", at=("allowed", i))
+
+
+def _is_a(value: str | float | bool, dtype: str) -> bool:
+    match dtype:
+        case "bool":
+            return isinstance(value, bool)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "float":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "string":
+            return isinstance(value, str)
+        case _:
+            return False
 
 
 class DistributionCheck(Section):
@@ -120,9 +130,9 @@ class Source(Section):
     """A table, read as versioned snapshots."""
 
     uri: Annotated[str, StringConstraints(min_length=1)]
-    """Where the table is: a path (relative to the spec) or `file://` URI, `package://PACKAGE/PATH` (a file shipped in an
-    installed Python package), `s3://BUCKET/KEY` (a key that ends in / is a folder of files), a SQLAlchemy URL without
-    password, or `python:MODULE:FUNCTION` (a function of the user's code that returns a pandas DataFrame)."""
+    """Where the table is: a path (relative to the spec) or `file://` URI, `package://PACKAGE/PATH` (a file shipped in
+    an installed Python package), `s3://BUCKET/KEY` (a key that ends in / is a folder of files), a SQLAlchemy URL
+    without password, or `python:MODULE:FUNCTION` (a function of the user's code that returns a pandas DataFrame)."""
 
     format: Literal["csv", "parquet"] | None = None
     """Format of the file; csv may be compressed (gz, zip). Default: from the file's name."""
@@ -182,8 +192,8 @@ class Source(Section):
     def mistakes(self) -> Iterator[Mistake]:
         """The location can be read, and the fields suit its kind."""
         yield from self._location()
-        kinds = {"query": ("sql",), "table": ("sql",), "password": ("sql",), "endpoint_url": ("s3",)}
-        kinds["format"] = ("file", "package", "s3")
+        files = ("file", "package", "s3")
+        kinds = {"query": ("sql",), "table": ("sql",), "password": ("sql",), "endpoint_url": ("s3",), "format": files}
         for name, allowed in kinds.items():
             if getattr(self, name) is not None and self.kind not in allowed:
                 message = f"{name} is for {', '.join(allowed)} sources; this is a {self.kind} source"
@@ -195,8 +205,12 @@ class Source(Section):
         if self.kind == "sql" and self.password is not None and self.uri.startswith(("sqlite:", "duckdb:")):
             yield Mistake("MLOPS-S033", "password has no effect: this database has none", at=("password",))
         if self.timestamp is None:
-            for at in (("incremental",), ("checks", "freshness"), ("checks", "allow_future")):
-                value = self.incremental if at == ("incremental",) else getattr(self.checks, at[-1])
+            given: dict[tuple[str, ...], object] = {
+                ("incremental",): self.incremental,
+                ("checks", "freshness"): self.checks.freshness,
+                ("checks", "allow_future"): self.checks.allow_future,
+            }
+            for at, value in given.items():
                 if value:
                     message = f"{at[-1]} needs the source's timestamp"
                     hint = "Set timestamp to the column that says when a row's values became known."
@@ -224,8 +238,8 @@ class Source(Section):
             if re.fullmatch(pattern, rest) is None:
                 yield Mistake("MLOPS-S026", "this location can't be read", at=("uri",), expected=expected)
                 return
-        named = self.kind in ("file", "package", "s3") and _FILE_NAME.search(self.uri) is None
-        if named and self.format is None:
+        last = self.uri.rstrip("/").rsplit("/", 1)[-1]
+        if self.kind in ("file", "package", "s3") and self.format is None and not _FILE_NAME.fullmatch(last):
             message = "the name does not tell the file's format"
             yield Mistake("MLOPS-S032", message, at=("uri",), hint="Add `format: csv` or `format: parquet`.")
 

@@ -231,10 +231,10 @@ def _not_allowed(path: FieldPath, listed: str, value: Any, found: str) -> Proble
     if path == ("apiVersion",):
         hint = "Write `apiVersion: mlops/v1`, or lift an older file with `mlops migrate`."
         return Problem("MLOPS-S008", path, "unknown version of the format", members[0], found, hint)
-    near = nearest(value, members) if isinstance(value, str) else None
+    close = nearest(value, members) if isinstance(value, str) else None
     expected = members[0] if len(members) == 1 else f"one of {', '.join(members)}"
-    hint = f"Did you mean `{near}`?" if near else None
-    return Problem("MLOPS-S013", path, "not one of the allowed values", expected, found, hint)
+    near = f"Did you mean `{close}`?" if close else None
+    return Problem("MLOPS-S013", path, "not one of the allowed values", expected, found, near)
 
 
 def _kind(path: FieldPath, value: Any) -> Problem:
@@ -243,10 +243,10 @@ def _kind(path: FieldPath, value: Any) -> Problem:
     if kind is _NOTHING:
         hint = "Add `kind: rest` (online), `kind: batch` (scheduled scoring) or `kind: edge` (ONNX bundle)."
         return Problem("MLOPS-S025", path, "kind is required", f"one of {', '.join(kinds)}", hint=hint)
-    near = nearest(kind, kinds) if isinstance(kind, str) else None
-    hint = f"Did you mean `{near}`?" if near else None
+    close = nearest(kind, kinds) if isinstance(kind, str) else None
+    near = f"Did you mean `{close}`?" if close else None
     where = (*path, "kind")
-    return Problem("MLOPS-S025", where, "unknown kind of endpoint", f"one of {', '.join(kinds)}", shown(kind), hint)
+    return Problem("MLOPS-S025", where, "unknown kind of endpoint", f"one of {', '.join(kinds)}", shown(kind), near)
 
 
 def _type_hint(expected: list[str], value: Any) -> str | None:

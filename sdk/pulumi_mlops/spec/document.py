@@ -187,10 +187,10 @@ class _Builder:
             raise SpecError([self._problem("MLOPS-S007", path[:10], f"the document unfolds to {limit}", mark)])
         if isinstance(node, yaml.MappingNode):
             return Node(self._mapping(node, path), mark)
-        if isinstance(node, yaml.SequenceNode):
-            self._known(node, path, "seq")
-            return Node([self.build(item, (*path, i)) for i, item in enumerate(node.value)], mark)
-        return Node(self._scalar(node, path), mark)
+        if isinstance(node, yaml.ScalarNode):
+            return Node(self._scalar(node, path), mark)
+        self._known(node, path, "seq")
+        return Node([self.build(item, (*path, i)) for i, item in enumerate(node.value)], mark)
 
     def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Entry]:
         self._known(node, path, "map")

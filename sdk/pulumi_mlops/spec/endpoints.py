@@ -36,12 +36,14 @@ class RestEndpoint(_Endpoint):
     port: Port = 8080
     """TCP port. Default: 8080."""
 
-    capture: Annotated[Capture | None, BeforeValidator(off)] = Capture()
+    capture: Annotated[Capture | None, BeforeValidator(off, json_schema_input_type=Capture | Literal[False] | None)] = (
+        Capture()
+    )
     """Record of requests and answers; false to record none."""
 
     enrichment: bool = False
-    """Whether requests carry entity keys and the server adds the features from the online store. Default: false, requests
-    carry all inputs."""
+    """Whether requests carry entity keys and the server adds the features from the online store. Default: false,
+    requests carry all inputs."""
 
     token: SecretRef | None = None
     """Bearer token that requests must carry. Default: none."""

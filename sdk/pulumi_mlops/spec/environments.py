@@ -1,7 +1,7 @@
 """Overlays of environments: JSON merge patches (RFC 7396) on the spec.
 
-A value replaces the one in the spec, mappings are merged key by key, lists are replaced whole, and null takes a key out,
-so that its default holds.
+A value replaces the one in the spec, mappings are merged key by key, lists are replaced whole, and null takes a key
+out, so that its default holds.
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ CODES: Final[dict[str, str]] = {
     "MLOPS-S050": "An environment changes what it may not",
     "MLOPS-S051": "An environment removes what is not there",
 }
-"""Every code and its title. A code never changes its meaning and is never given again; `docs/errors.md` explains each."""
+"""Every code and its title. A code never changes its meaning and is never given again; `docs/errors.md` explains
+each."""
 
 
 class Mistake(ValueError):  # noqa: N818 - it is collected into a SpecError, and not raised to users by itself

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pulumi_mlops.spec.base import Column, Section, off, repeated
 from pulumi_mlops.spec.errors import Mistake
@@ -34,6 +34,13 @@ METRICS: Final[dict[str, dict[str, bool]]] = {
 """The metrics of each task, and whether a larger value is better."""
 
 
+Metric = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "enum": sorted({name for names in METRICS.values() for name in names})}),
+]
+"""A metric of the task."""
+
+
 class Segment(Section):
     """A column whose values split the held-out rows; each value is evaluated by itself."""
 
@@ -43,7 +50,7 @@ class Segment(Section):
     min_rows: Annotated[int, Field(ge=1)] = 100
     """Segments with fewer held-out rows are not judged. Default: 100."""
 
-    floors: dict[str, float] = Field(default_factory=dict)
+    floors: dict[Metric, float] = Field(default_factory=dict)
     """Worst value allowed for a metric in any segment (for errors, the largest). Default: none."""
 
 
@@ -71,17 +78,17 @@ class Champion(Section):
 class Evaluation(Section):
     """Metrics on held-out rows, and the gate."""
 
-    metrics: list[str] = Field(default_factory=list)
+    metrics: list[Metric] = Field(default_factory=list)
     """Metrics computed. Default: all of the task's."""
 
-    primary: str | None = None
-    """The metric that tuning optimises and the champion is compared by. Default: the first of `metrics`, or of the task's
-    (roc_auc, roc_auc_ovr, rmse)."""
+    primary: Metric | None = None
+    """The metric that tuning optimises and the champion is compared by. Default: the first of `metrics`, or of the
+    task's (roc_auc, roc_auc_ovr, rmse)."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Probability from which the positive class is predicted, for `binary`. Default: 0.5."""
 
-    floors: dict[str, float] = Field(default_factory=dict)
+    floors: dict[Metric, float] = Field(default_factory=dict)
     """Worst value allowed for a metric on all held-out rows (for errors, the largest). Default: none."""
 
     segments: list[Segment] = Field(default_factory=list)
@@ -90,7 +97,9 @@ class Evaluation(Section):
     bootstrap: Bootstrap = Bootstrap()
     """Confidence intervals."""
 
-    champion: Annotated[Champion | None, BeforeValidator(off)] = Champion()
+    champion: Annotated[
+        Champion | None, BeforeValidator(off, json_schema_input_type=Champion | Literal[False] | None)
+    ] = Champion()
     """Comparison with the version that serves now; false to switch it off."""
 
     calibration_bins: Annotated[int, Field(ge=2, le=100)] = 10

@@ -60,7 +60,8 @@ class Features(Section):
     """Feature views by name. Default: none."""
 
     materialization_schedule: Cron | None = None
-    """When the online store is refreshed from the sources, beside each pipeline run. Default: with pipeline runs only."""
+    """When the online store is refreshed from the sources, beside each pipeline run.
+    Default: with pipeline runs only."""
 
     def mistakes(self) -> Iterator[Mistake]:
         """Views describe entities that exist, by columns that are not their keys."""

@@ -17,8 +17,8 @@ def load(path: str | Path, environment: str | None = None) -> Spec:
 
     Args:
         path: The YAML file. Relative paths in it start from its folder.
-        environment: Name of the overlay to apply. Without one, the spec is returned as it stands, and the overlays of all
-            environments are checked too.
+        environment: Name of the overlay to apply. Without one, the spec is returned as it stands, and the overlays of
+            all environments are checked too.
 
     Raises:
         SpecError: with all that is wrong, each with `file:line:column`.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -84,8 +85,8 @@ class Spec(Section):
     """When the pipeline runs again."""
 
     environments: dict[Name, dict[Annotated[str, Field()], Any]] = Field(default_factory=dict)
-    """Overlays by name (dev, staging, prod): what they name replaces the same in the spec, lists are replaced whole, and
-    null takes a key out so that its default holds (RFC 7396). Default: none."""
+    """Overlays by name (dev, staging, prod): what they name replaces the same in the spec, lists are replaced whole,
+    and null takes a key out so that its default holds (RFC 7396). Default: none."""
 
     _directory: Path = PrivateAttr(default_factory=Path.cwd)
     _path: Path | None = PrivateAttr(default=None)
@@ -181,7 +182,7 @@ def _readable(model: type[BaseModel], data: Any) -> dict[str, Any]:
             continue
         try:
             found[name] = (
-                TypeAdapter(field.annotation).validate_python(data[name])
+                TypeAdapter[Any](cast(Any, field.annotation)).validate_python(data[name])
                 if name in data
                 else field.get_default(call_default_factory=True)
             )
@@ -195,8 +196,6 @@ def _only_in(model: type[Spec], data: Mapping[str, Any], name: str, known: list[
     try:
         model.merged(data, name)
     except SpecError as error:
-        from dataclasses import replace
-
         return [replace(problem, environment=name) for problem in error.problems if problem not in known]
     return []
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from pulumi_mlops.spec.base import Column, Duration, Name, Section, repeated
+from pulumi_mlops.spec.base import REFERENCE, Column, Duration, Name, Section, repeated
 from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.platform import Port
 
@@ -67,7 +67,7 @@ class Signals(Section):
             yield Mistake("MLOPS-S032", "nothing is watched", expected=f"at least one of {names}")
 
 
-_WEBHOOK: Final = r"https?://[^@\s/]+(/[^@\s]*)?|env:[A-Za-z_]\w*|file:.+|pulumi:[\w.:-]+"
+_WEBHOOK: Final = r"https?://[^@\s/]+(/[^@\s]*)?|" + REFERENCE
 
 
 def _webhook(value: Any) -> Any:

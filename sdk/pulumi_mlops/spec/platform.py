@@ -34,7 +34,8 @@ class Local(Section):
     """The embedded platform: real processes on this machine, bound to loopback."""
 
     data_dir: FilePath = Path(".mlops")
-    """Folder for data, features, runs, models and logs, relative to the spec. It outlives the stack. Default: .mlops."""
+    """Folder for data, features, runs, models and logs, relative to the spec. It outlives the stack.
+    Default: .mlops."""
 
     tracking_ui: TrackingUI | None = None
     """Serve MLflow's web UI. Needs the extra `pulumi-mlops[ui]`. Default: no UI; the records exist all the same."""

@@ -28,8 +28,8 @@ class Onnx(Section):
     """Export to ONNX, verified against the estimator on held-out rows."""
 
     mode: Literal["auto", "required", "off"] = "auto"
-    """`auto` falls back to the estimator when the export fails or differs, and says so; `required` rejects the model then;
-    `off` serves the estimator. Default: auto."""
+    """`auto` falls back to the estimator when the export fails or differs, and says so; `required` rejects the model
+    then; `off` serves the estimator. Default: auto."""
 
     tolerance: Annotated[float, Field(gt=0)] = 1e-4
     """Largest difference of a prediction (absolute for probabilities, relative for numbers). Default: 0.0001."""

@@ -1,7 +1,7 @@
 """Rules between sections.
 
-A rule is a function whose parameters are named after the sections that it reads; it yields what is wrong, with paths from
-the top of the spec. It runs whenever those sections could be read, also when others could not.
+A rule is a function whose parameters are named after the sections that it reads; it yields what is wrong, with paths
+from the top of the spec. It runs whenever those sections could be read, also when others could not.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def references_in_training(data: Data, features: Features, training: Training) -
                 "MLOPS-S045",
                 f"the view {name} gives the label {training.label} of the same rows as a feature",
                 at=(*at, "views", i),
-                hint="Take the label out of the view's features, or name a lagged feature of its transform differently.",
+                hint="Take the label out of the view's features, or give a lagged feature another name.",
             )
 
 

@@ -23,7 +23,7 @@ def _import_path(value: str) -> str:
     return value
 
 
-_IMPORT_PATH: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
+_IMPORT_PATH: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+"
 
 ImportPath = Annotated[
     str,
