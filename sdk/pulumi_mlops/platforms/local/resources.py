@@ -67,7 +67,7 @@ class Supervisor(pulumi.CustomResource):
         logs_kept: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        properties = {"root": root, "logSize": log_size, "logsKept": logs_kept, "status": None}
+        properties = {"root": root, "log_size": log_size, "logs_kept": logs_kept, "status": None}
         super().__init__("mlops-local:index:Supervisor", name, properties, opts)
 
 
@@ -107,9 +107,9 @@ class Service(pulumi.CustomResource):
             "arguments": list(arguments),
             "config": config,
             "port": port,
-            "readyPath": ready_path,
+            "ready_path": ready_path,
             "environment": dict(environment or {}),
-            "stopSeconds": stop_seconds,
+            "stop_seconds": stop_seconds,
             "status": None,
         }
         super().__init__("mlops-local:index:Service", name, properties, opts)
@@ -174,13 +174,9 @@ class PipelineRun(pulumi.CustomResource):
             "definition": definition,
             "code": code,
             "fingerprints": fingerprints,
-            "definitionPath": None,
-            "runId": None,
+            "definition_path": None,
+            "run_id": None,
             "status": None,
             "version": None,
         }
         super().__init__("mlops-local:index:PipelineRun", name, properties, opts)
-
-    def translate_output_property(self, prop: str) -> str:
-        """Python names of the output properties."""
-        return {"definitionPath": "definition_path", "runId": "run_id"}.get(prop, prop)

@@ -23,7 +23,7 @@ class PipelineRunHandler(Handler):
 
     def preview(self, inputs: Properties) -> Properties:
         """Where the definition is; the run itself is known when it has ended."""
-        return {**inputs, "definitionPath": str(_definition(inputs))}
+        return {**inputs, "definition_path": str(_definition(inputs))}
 
     def create(self, inputs: Properties, context: Context) -> tuple[str, Properties]:
         """Run the pipeline, or take the finished run of the same definition, code and data."""
@@ -46,7 +46,7 @@ class PipelineRunHandler(Handler):
             context.warn(f"version {result['version']} waits for approval: mlops approve {result['version']} --by NAME")
         outputs = {
             **self.preview(inputs),
-            "runId": result["run_id"],
+            "run_id": result["run_id"],
             "status": result["status"],
             "version": result["version"],
         }
@@ -54,7 +54,7 @@ class PipelineRunHandler(Handler):
 
     def read(self, identifier: str, state: Properties) -> Properties | None:
         """Gone where the run's record is gone."""
-        record = Store(Path(state["root"])).runs(state["model"]) / str(state["runId"]) / "run.json"
+        record = Store(Path(state["root"])).runs(state["model"]) / str(state["run_id"]) / "run.json"
         return state if record.exists() else None
 
     def update(self, identifier: str, state: Properties, inputs: Properties, context: Context) -> Properties:

@@ -76,7 +76,7 @@ class ServiceHandler(Handler):
                 sys.executable,
                 *(argument.replace("{config}", str(config)) for argument in inputs["arguments"]),
             ]
-            supervisor.put(name, command, environment=inputs["environment"], stop_seconds=float(inputs["stopSeconds"]))
+            supervisor.put(name, command, environment=inputs["environment"], stop_seconds=float(inputs["stop_seconds"]))
             if restart:
                 supervisor.restart(name)
         except (ServiceError, OSError) as error:
@@ -90,8 +90,8 @@ def _wait(inputs: Properties, supervisor: Supervisor, context: Context) -> None:
     name = inputs["service"]
     deadline = time.monotonic() + _READY_SECONDS
     ready: Callable[[], bool] = (
-        (lambda: _answers(inputs["port"], inputs["readyPath"]))
-        if inputs.get("readyPath")
+        (lambda: _answers(inputs["port"], inputs["ready_path"]))
+        if inputs.get("ready_path")
         else (lambda: supervisor.state(name).running)
     )
     while not ready():

@@ -23,7 +23,7 @@ class SupervisorHandler(Handler):
         """Start it."""
         supervisor = _supervisor(inputs)
         try:
-            supervisor.start(log_size=inputs["logSize"], logs_kept=inputs["logsKept"])
+            supervisor.start(log_size=inputs["log_size"], logs_kept=inputs["logs_kept"])
         except (ServiceError, OSError) as error:
             raise ProviderError(str(error)) from error
         return str(supervisor.store.root), self.preview(inputs)

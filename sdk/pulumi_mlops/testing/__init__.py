@@ -1,0 +1,7 @@
+"""Test kit for programs that use `pulumi_mlops`: what they declare, without an engine."""
+
+from __future__ import annotations
+
+from pulumi_mlops.testing.graph import Captured, Graph, capture, local_outputs
+
+__all__ = ["Captured", "Graph", "capture", "local_outputs"]

@@ -1,0 +1,152 @@
+"""Stacks under the real engine, each with a backend, a data directory and ports of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import pulumi
+import pulumi_mlops as mlops
+
+spec = mlops.load("mlops.yaml")
+stack = mlops.MLStack("stack", spec)
+pulumi.export("url", stack.url)
+pulumi.export("status", stack.status)
+pulumi.export("version", stack.version)
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command of the engine ended."""
+
+    code: int
+    text: str
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """Resources by what happened to them, from the summary."""
+        lines = self.text.partition("Resources:")[2].partition("Duration:")[0].splitlines()
+        words = [line.replace("+-", "").strip(" +-~").split() for line in lines]
+        return {parts[-1]: int(parts[0]) for parts in words if len(parts) >= 2 and parts[0].isdigit()}
+
+
+@dataclass
+class PulumiProject:
+    """A project folder and its stack `dev`."""
+
+    folder: Path
+    backend: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        return {
+            **kept,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PULUMI_BACKEND_URL": self.backend.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_MLOPS_PYTHON": sys.executable,
+        }
+
+    def pulumi(self, *arguments: str, check: bool = True, timeout: float = 240) -> Outcome:
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return Outcome(done.returncode, done.stdout)
+
+    def up(self, *, check: bool = True) -> Outcome:
+        return self.pulumi("up", "--yes", "--skip-preview", check=check)
+
+    def destroy(self) -> Outcome:
+        return self.pulumi("destroy", "--yes", "--skip-preview")
+
+    def outputs(self) -> dict[str, Any]:
+        return dict(json.loads(self.pulumi("stack", "output", "--json").text))
+
+    def state(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.pulumi("stack", "export").text)["deployment"].get("resources", []))
+
+    @property
+    def store(self) -> Path:
+        return self.folder / ".mlops"
+
+    def processes(self) -> list[psutil.Process]:
+        """Processes that belong to the stack: their command line names its folder."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            command = " ".join(process.info["cmdline"] or ())
+            if str(self.folder) in command and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+
+def post(url: str, body: Any, *, token: str | None = None) -> tuple[int, Any]:
+    """Status and JSON body of a POST."""
+    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Callable[[str], PulumiProject]]:
+    """Makes a project from the text of a spec; everything it started is gone at the end."""
+    assert shutil.which("pulumi"), "no engine on PATH; run the tests with `make test`"
+    made: list[PulumiProject] = []
+
+    def make(spec: str, program: str = PROGRAM) -> PulumiProject:
+        folder = tmp_path / f"p{len(made)}"
+        folder.mkdir()
+        backend = tmp_path / f"backend{len(made)}"
+        backend.mkdir()
+        plugin = "plugins:\n  providers:\n    - name: mlops-local\n      path: " + str(Path(sys.executable).parent)
+        (folder / "Pulumi.yaml").write_text(f"name: test\nruntime: python\n{plugin}\n")
+        (folder / "__main__.py").write_text(program)
+        (folder / "mlops.yaml").write_text(textwrap.dedent(spec))
+        found = PulumiProject(folder, backend)
+        made.append(found)
+        found.pulumi("stack", "init", "dev")
+        return found
+
+    yield make
+    for each in made:
+        for process in each.processes():
+            process.send_signal(signal.SIGKILL)
