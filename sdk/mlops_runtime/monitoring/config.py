@@ -1,0 +1,111 @@
+"""The monitor's config: one JSON document, written by the platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mlops_runtime.errors import BadInputError
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Part(BaseModel):
+    """Base of the parts of a service's config: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DriftSignal(Part):
+    """Limit of a distribution's distance from the baseline."""
+
+    statistic: Literal["psi", "ks"]
+    threshold: Annotated[float, Field(gt=0)]
+
+
+class FeatureDriftSignal(DriftSignal):
+    """Limit for the inputs; None for `columns` watches all, an alert needs more than `share` of them to exceed."""
+
+    columns: list[str] | None = None
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class SignalsConfig(Part):
+    """What is judged; None is not."""
+
+    feature_drift: FeatureDriftSignal | None = None
+    prediction_drift: DriftSignal | None = None
+    latency_p99_s: Seconds | None = None
+    error_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    min_requests: Annotated[int, Field(ge=1)] | None = None
+
+
+class WebhookConfig(Part):
+    """Where alerts go: a URL, or a reference to it (`env:NAME`, `file:PATH`), and the time before one is repeated."""
+
+    webhook: Annotated[str, Field(min_length=1)]
+    min_interval_s: Annotated[float, Field(ge=0)] = 3600.0
+
+
+class MonitorConfig(Part):
+    """Everything a monitor's process has to know.
+
+    Attributes:
+        name: name of the monitor; its results are in `monitoring/<name>`.
+        endpoint: the endpoint watched.
+        model: name of the endpoint's model.
+        data_dir: root of the store.
+        metrics_url: the endpoint's Prometheus metrics.
+        window_s: length of a window, seconds; windows begin at multiples of it since 1970 (UTC).
+        min_rows: captured rows of a version below which drift is not judged.
+        signals: what is judged.
+        alerts: where alerts are sent.
+        retrain_on_drift: put a training run into the queue when drift begins.
+        port: TCP port of the monitor's own metrics, on loopback; None has none.
+        exit_with_parent: stop when the process that started this one is gone.
+        grace_s: time after a window's end before it is judged; longer than captures wait to be completed (their
+            `rotate_seconds`), or their last rows count for the next window.
+        poll_s: time between looks at metrics and captures; None takes a tenth of the window, at most 10 s.
+        log_level: debug, info, warning or error.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[^/.][^/]*$")]
+    endpoint: Annotated[str, Field(pattern=r"^[^/.][^/]*$")]
+    model: str
+    data_dir: Path
+    metrics_url: str
+    window_s: Annotated[float, Field(ge=1)]
+    min_rows: Annotated[int, Field(ge=1)]
+    signals: SignalsConfig
+    alerts: list[WebhookConfig] = []
+    retrain_on_drift: bool = False
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    exit_with_parent: bool = False
+    grace_s: Annotated[float, Field(ge=0)] = 65.0
+    poll_s: Annotated[float, Field(ge=0.05)] | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def poll(self) -> float:
+        """Time between looks, seconds."""
+        return self.poll_s or min(10.0, self.window_s / 10)
+
+
+ConfigT = TypeVar("ConfigT", bound=Part)
+
+
+def load(kind: type[ConfigT], path: Path) -> ConfigT:
+    """Read a service's config.
+
+    Raises:
+        BadInputError: it can't be read, or a field is missing, unknown or wrong; the message names all of them.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadInputError(f"cannot read config {path}: {error.strerror}") from None
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in error.errors())
+        raise BadInputError(f"config {path}: {faults}") from None
