@@ -223,7 +223,7 @@ class Server:
 
 
 def start(data_dir: Path, *, name: str = "serving", **changes: Any) -> subprocess.Popen[str]:
-    """Start `python -m mlops_runtime.serving` with a config file of its own; its log goes to `<data_dir>/<name>.log`."""
+    """Start `python -m mlops_runtime.serving` with a config file of its own; logs to `<data_dir>/<name>.log`."""
     path = data_dir / f"{name}.json"
     path.write_text(json.dumps(config(data_dir, **changes)))
     with (data_dir / f"{name}.log").open("w") as log:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -69,15 +69,14 @@ class App:
             exception_handlers={HTTPException: _http_error, Exception: _failure},
         )
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request (ASGI)."""
         path: str = scope.get("path", "")
         if path == self._infer_path:
-            await self._infer(scope, receive, send, self._config.model, None)
-        elif path.endswith("/infer") and (target := _infer_target(path)) is not None:
-            await self._infer(scope, receive, send, *target)
-        else:
-            await self._routes(scope, receive, send)
+            return self._infer(scope, receive, send, self._config.model, None)
+        if path.endswith("/infer") and (target := _infer_target(path)) is not None:
+            return self._infer(scope, receive, send, *target)
+        return self._routes(scope, receive, send)
 
     async def _live(self, _: Request) -> Response:
         return _json({"live": True})

@@ -32,7 +32,7 @@ from mlops_runtime.serving.config import CaptureConfig
 
 _log = logging.getLogger(__name__)
 
-_WRITE_SECONDS = 0.25
+_WRITE_SECONDS = 0.1
 _RETENTION_CHECK_SECONDS = 3600.0
 _DAY = "%Y-%m-%d"
 

@@ -31,7 +31,10 @@ def read_float_table(flat: list[Any], rows: int, width: int, dtype: str) -> Arra
     limit = _FLOAT_MAX[dtype]
     if max(flat) > limit or min(flat) < -limit:
         return None
-    return np.ascontiguousarray(np.array(flat, dtype=dtype).reshape(rows, width).T).reshape(width, rows, 1)
+    table: Array = np.array(flat, dtype=dtype)
+    if rows > 1:
+        table = np.ascontiguousarray(table.reshape(rows, width).T)
+    return table.reshape(width, rows, 1)
 
 
 def read_column(

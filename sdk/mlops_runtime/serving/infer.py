@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import itertools
 import logging
-import random
+import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -30,6 +31,11 @@ _INLINE_BYTES = 32 << 10
 _INLINE_ENTITIES = 32
 # How much of a body that is too large is read before the answer, so that the client sees it and not a reset.
 _DISCARD_SECONDS = 5.0
+
+
+# A request's id: 80 random bits of this process and a number.
+_ID_PREFIX = os.urandom(10).hex()
+_id_numbers = itertools.count()
 
 
 class _DisconnectedError(Exception):
@@ -82,10 +88,20 @@ class Infer:
                 raise RequestError(401, "this endpoint asks for its bearer token (Authorization: Bearer …)")
             if scope["method"] != "POST":
                 raise RequestError(405, "infer is a POST")
-            body = await self._body(receive, length)
-            served = self._served(model, version)
+            message = await receive()
+            body = message.get("body", b"")
+            if length > self._max_bytes or len(body) > self._max_bytes or message.get("more_body", True):
+                body = await self._rest(message, receive, length)
+            served = self._switch.served
+            if served is None or model != self._model or version is not None:
+                served = self._served(model, version)
             served_version = served.model.version
-            request, arrays, answer = await self._predict(served, body, request_id)
+            decode = served.decoder.decode
+            request = decode(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(decode, body)
+            if _is_quick(served, request.rows):
+                arrays, answer = _answer(served, request, request_id)
+            else:
+                arrays, answer = await asyncio.to_thread(_answer, served, request, request_id)
             rows = request.rows
             request_id = request.id or request_id
             captured = request, served, arrays
@@ -125,18 +141,6 @@ class Infer:
                 )
             )
 
-    async def _predict(self, served: Served, body: bytes, request_id: str) -> tuple[InferRequest, list[Any], bytes]:
-        if len(body) > _INLINE_BYTES:
-            request = await asyncio.to_thread(served.decoder.decode, body)
-        else:
-            request = served.decoder.decode(body)
-        quick = served.model.is_quick(request.rows) and (served.enrichment is None or request.rows <= _INLINE_ENTITIES)
-        if quick:
-            arrays, answer = _answer(served, request, request_id)
-        else:
-            arrays, answer = await asyncio.to_thread(_answer, served, request, request_id)
-        return request, arrays, answer
-
     def _served(self, model: str, version: str | None) -> Served:
         if model != self._model:
             raise RequestError(404, f"unknown model {model!r}; this endpoint serves {self._model!r}")
@@ -151,40 +155,31 @@ class Infer:
             raise RequestError(404, f"model {model!r} is served in version {served.model.version}, not {version}")
         return served
 
-    async def _body(self, receive: Receive, length: int) -> bytes:
-        if length > self._max_bytes:
-            await self._discard(receive)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _DisconnectedError
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            parts, size = [body], len(body)
-            while message.get("more_body"):
-                if size > self._max_bytes:
-                    await self._discard(receive)
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _DisconnectedError
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-            body = b"".join(parts)
-        if len(body) > self._max_bytes:
-            raise self._too_large()
-        return body
+    async def _rest(self, message: Message, receive: Receive, length: int) -> bytes:
+        """The whole body of a request that came in parts, is too large, or whose client went away."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            if message["type"] == "http.disconnect":
+                raise _DisconnectedError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            if max(size, length) > self._max_bytes:
+                await self._refuse(more, receive)
+            if not more:
+                return b"".join(parts)
+            message = await receive()
 
-    async def _discard(self, receive: Receive) -> None:
+    async def _refuse(self, more: bool, receive: Receive) -> None:
+        # Read what the client still sends, for a while: an early end would reset its connection and lose the answer.
         try:
             async with asyncio.timeout(_DISCARD_SECONDS):
-                message = await receive()
-                while message.get("more_body"):
-                    message = await receive()
+                while more:
+                    more = (await receive()).get("more_body", False)
         except TimeoutError:
             pass
-        raise self._too_large()
-
-    def _too_large(self) -> RequestError:
-        return RequestError(413, f"the body is larger than this endpoint's {self._max_bytes} bytes")
+        raise RequestError(413, f"the body is larger than this endpoint's {self._max_bytes} bytes")
 
     def _answer_headers(self, status: int, answer: bytes, request_id: str) -> list[tuple[bytes, bytes]]:
         headers = [
@@ -203,11 +198,15 @@ class Infer:
         return headers
 
 
+def _is_quick(served: Served, rows: int) -> bool:
+    return served.model.is_quick(rows) and (served.enrichment is None or rows <= _INLINE_ENTITIES)
+
+
 def _answer(served: Served, request: InferRequest, request_id: str) -> tuple[list[Any], bytes]:
     if served.enrichment is not None:
         served.enrichment.complete(request.columns)
     model = served.model
-    arrays = model.predict(request.columns)
+    arrays = model.predict(request.columns, request.rows)
     outputs = model.manifest.outputs
     if request.outputs is None:
         return arrays, encode(model.manifest.model, model.version, request.id or request_id, outputs, arrays)
@@ -232,5 +231,5 @@ def _headers(scope: MutableMapping[str, Any]) -> tuple[int, bytes, str]:
         elif name == b"x-request-id":
             request_id = value.decode("latin-1")
     if not request_id or request_id_problem(request_id):
-        request_id = f"{random.getrandbits(128):032x}"
+        request_id = f"{_ID_PREFIX}{next(_id_numbers):012x}"
     return length, authorization, request_id

@@ -106,8 +106,9 @@ class Decoder:
             raise RequestError(400, '"inputs": expected a non-empty list of tensors')
         try:
             first = tensors[0]
-            if len(tensors) == 1 and type(first) is dict and _column_names(first) is not None:
-                columns, rows = self._table(first)
+            names = _column_names(first) if len(tensors) == 1 else None
+            if names is not None:
+                columns, rows = self._table(first, names)
             else:
                 columns, rows = self._named(tensors)
         except ColumnError as error:
@@ -139,10 +140,10 @@ class Decoder:
             columns[name] = read_column(spec, _flat(name, data, count, 1), whole=whole)
         return columns, rows
 
-    def _table(self, tensor: dict[str, Any]) -> tuple[dict[str, Array], int]:
+    def _table(self, tensor: dict[str, Any], names: Any) -> tuple[dict[str, Array], int]:
         title, datatype, shape, data = _tensor(tensor)
-        names = _column_names(tensor)
-        if type(names) is not list or not names or any(type(name) is not str for name in names):
+        known = names == self._order
+        if not known and (type(names) is not list or not names or any(type(name) is not str for name in names)):
             raise ColumnError(f"tensor {title!r}: parameters.columns must be a list of column names")
         if len(shape) != 2 or shape[1] != len(names):
             raise ColumnError(f"tensor {title!r}: expected shape [rows, {len(names)}] for its columns, got {shape}")
@@ -150,7 +151,7 @@ class Decoder:
             raise ColumnError(f"tensor {title!r}: unknown datatype {_shown(datatype)}")
         rows, width = self._rows(title, shape), len(names)
         flat = _flat(title, data, rows, width)
-        if self._float is not None and names == self._order and datatype not in ("BYTES", "BOOL"):
+        if known and self._float is not None and datatype not in ("BYTES", "BOOL"):
             table = read_float_table(flat, rows, width, self._float)
             if table is not None:
                 return dict(zip(names, table, strict=True)), rows
@@ -248,8 +249,8 @@ def _request_id(value: Any) -> str | None:
     return value
 
 
-def _column_names(tensor: dict[str, Any]) -> Any:
-    parameters = tensor.get("parameters")
+def _column_names(tensor: Any) -> Any:
+    parameters = tensor.get("parameters") if type(tensor) is dict else None
     return parameters.get("columns") if type(parameters) is dict else None
 
 
@@ -260,7 +261,7 @@ def _tensor(tensor: Any) -> tuple[str, Any, list[int], list[Any]]:
     if type(name) is not str:
         raise ColumnError('"inputs": a tensor has no "name"')
     shape, data = tensor.get("shape"), tensor.get("data")
-    if type(shape) is not list or not shape or any(type(size) is not int or size < 0 for size in shape):
+    if type(shape) is not list or set(map(type, shape)) != {int} or min(shape) < 0:
         raise ColumnError(f"{name!r}: shape must be a list of sizes, got {_shown(shape)}")
     if type(data) is not list:
         raise ColumnError(f"{name!r}: data must be a list")
