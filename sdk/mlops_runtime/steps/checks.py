@@ -13,7 +13,7 @@ from mlops_runtime.code import suggestion
 from mlops_runtime.definition import ColumnCheck, Source
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.monitoring.sketches import CATEGORICAL, STATISTICS, Sketch
-from mlops_runtime.stores.tables import DTYPES, TIMESTAMP, first_line, unconvertible
+from mlops_runtime.stores.tables import DTYPES, TIMESTAMP, first_line, type_name, unconvertible
 
 QUOTED = 10
 """Rows and values that a finding names."""
@@ -207,7 +207,7 @@ class Checker:
                 mask = unconvertible(self._frame[name], check.dtype)
                 self._add(
                     "dtype",
-                    f"{int(mask.sum()):,} values of type {_type_name(dtype)} can't be read as {check.dtype}",
+                    f"{int(mask.sum()):,} values of type {type_name(dtype)} can't be read as {check.dtype}",
                     "mend these values, or declare the column's true dtype",
                     column=name,
                     mask=mask,
@@ -239,7 +239,7 @@ class Checker:
 
         where = f"source {self._name}: columns.{name}"
         if (check.min is not None or check.max is not None) and not dtype.is_numeric():
-            raise BadInputError(f"{where}: min and max are for numbers, but the column has type {_type_name(dtype)}")
+            raise BadInputError(f"{where}: min and max are for numbers, but the column has type {type_name(dtype)}")
         if check.min is not None:
             yield pa.Check.ge(check.min, name="min", error=f"smaller than {check.min:g}")
         if check.max is not None:
@@ -247,11 +247,11 @@ class Checker:
         if check.allowed is not None:
             allowed = [value for value in check.allowed if _suits(value, dtype)]
             if not allowed:
-                raise BadInputError(f"{where}: none of the allowed values has the column's type {_type_name(dtype)}")
+                raise BadInputError(f"{where}: none of the allowed values has the column's type {type_name(dtype)}")
             yield pa.Check.isin(allowed, name="allowed", error="not among the allowed values")
         if check.pattern is not None:
             if dtype != pl.String:
-                raise BadInputError(f"{where}: pattern is for strings, but the column has type {_type_name(dtype)}")
+                raise BadInputError(f"{where}: pattern is for strings, but the column has type {type_name(dtype)}")
             whole = f"^(?:{check.pattern})$"
             try:
                 pl.Series(["x"]).str.contains(whole)
@@ -381,10 +381,6 @@ def _suits(value: object, dtype: pl.DataType) -> bool:
     if isinstance(value, float):
         return dtype.is_float() or (dtype.is_integer() and value.is_integer())
     return dtype == pl.String
-
-
-def _type_name(dtype: pl.DataType) -> str:
-    return next((name for name, known in DTYPES.items() if known == dtype), str(dtype))
 
 
 def _shown(value: object) -> str:

@@ -308,7 +308,11 @@ def _check_classes(learned: pl.DataFrame, held: pl.DataFrame, definition: Defini
 
 
 def _inputs(run: Run) -> dict[str, Any]:
+    from mlops_runtime.steps.verify import VerifyOutputs
     from mlops_runtime.stores.features import view_digest
+
+    # Nothing is learned from data that was not verified in this run.
+    run.outputs("verify", VerifyOutputs)
 
     definition, training = run.definition, run.definition.training
     snapshots = run.outputs("ingest", IngestOutputs).snapshots

@@ -113,6 +113,8 @@ class Snapshots:
         Raises:
             OSError: it can't be written.
         """
+        from mlops_runtime.stores.tables import type_name
+
         with exclusive(self._folder / ".lock"):
             index, now, path = self._read(), datetime.now(UTC), self.path(digest)
             before = next((snapshot for snapshot in index.snapshots if snapshot.digest == digest), None)
@@ -126,7 +128,7 @@ class Snapshots:
             snapshot = Snapshot(
                 digest=digest,
                 rows=frame.height,
-                columns={name: str(dtype) for name, dtype in frame.schema.items()},
+                columns={name: type_name(dtype) for name, dtype in frame.schema.items()},
                 ingested_at=before.ingested_at if before and not is_new else now,
                 read_at=now,
                 fingerprint=fingerprint,

@@ -153,7 +153,7 @@ def digest_of_rows(frame: pl.DataFrame) -> str:
     digest = hashlib.sha256(f"{frame.height} {len(names)}".encode())
     for name in names:
         column = frame[name]
-        digest.update(f"\n{len(name.encode())}:{name}:{column.dtype}\n".encode())
+        digest.update(f"\n{len(name.encode())}:{name}:{type_name(column.dtype)}\n".encode())
         digest.update(column.is_null().cast(pl.UInt8).to_numpy().tobytes())
         if column.dtype == pl.String:
             filled = column.fill_null("")
@@ -222,6 +222,11 @@ def _mixed_column(frame: pd.DataFrame) -> str | None:
         if frame[name].dtype == object and len({type(value) for value in frame[name].dropna()}) > 1:
             return f"column {name}"
     return None
+
+
+def type_name(dtype: pl.DataType) -> str:
+    """Name of a type as in a spec, or polars' name for one that is never stored."""
+    return next((name for name, known in DTYPES.items() if known == dtype), str(dtype))
 
 
 def require_column(frame: pl.DataFrame, name: str, *, what: str) -> None:

@@ -158,12 +158,20 @@ def read_csv(files: list[Path], source: Source, *, what: str) -> pl.DataFrame:
     for file in files:
         with _plain(file, what=what) as plain:
             tables.append(_read_one(plain, file, source, what=what))
+    if len(tables) == 1:
+        return tables[0]
+    # A column without any value looks like text in one file and has its true type in another.
+    tables = [table.with_columns(pl.lit(None).alias(column.name) for column in _empty(table)) for table in tables]
     try:
-        return tables[0] if len(tables) == 1 else pl.concat(tables, how="diagonal_relaxed")
+        return pl.concat(tables, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
         raise BadDataError(
             f"{what}: the files in {files[0].parent} do not fit together: {first_line(error)}"
         ) from error
+
+
+def _empty(table: pl.DataFrame) -> list[pl.Series]:
+    return [column for column in table if column.null_count() == len(column)]
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlops_runtime.definition import Definition
+from mlops_runtime.steps import ingest, verify
+from mlops_runtime.steps.base import Run
 
 CHECK: dict[str, Any] = {
     "dtype": None,
@@ -128,3 +130,18 @@ def definition(
         "endpoints": [],
     }
     return Definition.model_validate(document)
+
+
+def write_code(root: Path, module: str, text: str) -> None:
+    """Put a module among the user's code."""
+    (root / "code").mkdir(exist_ok=True)
+    (root / "code" / f"{module}.py").write_text(text)
+
+
+def run_of(definition: Definition, run_id: str = "run-1") -> Run:
+    return Run(id=run_id, definition=definition)
+
+
+def ingest_and_verify(run: Run) -> None:
+    ingest.STEP.execute(run)
+    verify.STEP.execute(run)
