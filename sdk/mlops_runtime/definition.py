@@ -283,6 +283,20 @@ class Definition(DataDefinition):
     registry: Registry
     endpoints: list[RestEndpoint | BatchEndpoint | EdgeEndpoint]
 
+    def decides_model(self) -> dict[str, Any]:
+        """The part that decides the model: all but where runs happen, what they may use, and where versions go."""
+        return self.model_dump(
+            mode="json",
+            exclude={
+                "store": True,
+                "min_free_disk": True,
+                "endpoints": True,
+                "code": {"directory"},
+                "training": {"compute"},
+                "registry": {"approval", "approvers", "keep_versions"},
+            },
+        )
+
 
 def load(path: Path) -> Definition:
     """Read a pipeline definition.

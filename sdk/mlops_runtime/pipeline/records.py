@@ -52,7 +52,7 @@ class RunRecord(BaseModel):
         requested_by: who asked for it.
         started_at: UTC time, ISO 8601; of the latest attempt where it was gone on with.
         finished_at: UTC time, ISO 8601.
-        definition: digest of definition and code.
+        definition: digest of code and of what decides the model in the definition.
         data: fingerprint of each source, once ingested.
         commit: commit of the user's code.
         version: the registered version.

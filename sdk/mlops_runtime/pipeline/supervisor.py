@@ -104,7 +104,7 @@ def run_pipeline(
     except OSError as error:
         raise BadInputError(f"the data directory {store.root} can't be written: {error.strerror}") from None
     with _only_run(store, model) as lock:
-        digest = digest_of([definition.model_dump(mode="json"), digest_of_code(definition)])
+        digest = digest_of([definition.decides_model(), digest_of_code(definition)])
         known = records.runs(store, model)
         return _Supervisor(definition, definition_path, digest, known, run_id, trigger, requested_by, progress).run(
             if_changed, lock

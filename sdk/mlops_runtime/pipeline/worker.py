@@ -50,6 +50,7 @@ def main(descriptor: int) -> None:
         definition = read_definition(Path(plan["definition"]))
         data = fingerprints(definition) if plan["resume"] or plan["last"] else None
         if plan["last"] and plan["last"]["data"] == data:
+            _converge(definition, plan["last"]["id"], events)
             events.send("unchanged", id=plan["last"]["id"])
             return
         resumed = bool(plan["resume"] and plan["resume"]["data"] in (None, data))
@@ -135,6 +136,16 @@ def commit_of(directory: Path) -> str | None:
 
     commit = git("rev-parse", "HEAD")
     return commit and commit + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
+
+
+def _converge(definition: Definition, run_id: str, events: _Events) -> None:
+    """Put the live version on endpoints that were added or changed since it was deployed."""
+    from mlops_runtime.release import PIPELINE, release
+    from mlops_runtime.stores.tracking import Tracking
+
+    champion = Tracking(Store(definition.store), definition.identity.name).alias("champion")
+    if champion is not None:
+        release(definition, champion.number, by=PIPELINE, run_id=run_id, progress=events.progress)
 
 
 def _run(run: Run, events: _Events) -> dict[str, Any]:
