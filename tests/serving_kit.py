@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -37,6 +38,7 @@ def _frame(rows: int, seed: int = 0) -> Any:
     )
 
 
+@functools.cache
 def fit(version: int = 1) -> tuple[Any, Any]:
     """A logistic regression on columns of three dtypes; versions differ in their weights. Returns it and its data."""
     from sklearn.compose import ColumnTransformer
@@ -60,6 +62,25 @@ def fit(version: int = 1) -> tuple[Any, Any]:
     return estimator.fit(frame, label), frame
 
 
+@functools.cache
+def model_file(version: int, runtime: str) -> tuple[bytes, str]:
+    """Content and name of the model file of a version."""
+    import cloudpickle
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+
+    kinds = {"float32": FloatTensorType, "int64": Int64TensorType, "string": StringTensorType}
+    estimator, _ = fit(version)
+    if runtime == "sklearn":
+        return cloudpickle.dumps(estimator), "model.pkl"
+    graph = to_onnx(
+        estimator,
+        initial_types=[(name, kinds[dtype]([None, 1])) for name, dtype in COLUMNS],
+        options={"zipmap": False},
+    )
+    return graph.SerializeToString(), "model.onnx"
+
+
 def write_bundle(
     data_dir: Path,
     version: int = 1,
@@ -70,21 +91,8 @@ def write_bundle(
     enrichment: dict[str, Any] | None = None,
 ) -> Path:
     """A bundle as the register step writes it: `bundles/delay/<version>/`."""
-    import cloudpickle
-    from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
-
-    kinds = {"float32": FloatTensorType, "int64": Int64TensorType, "string": StringTensorType}
     estimator, frame = fit(version)
-    if runtime == "onnxruntime":
-        graph = to_onnx(
-            estimator,
-            initial_types=[(name, kinds[dtype]([None, 1])) for name, dtype in COLUMNS],
-            options={"zipmap": False},
-        )
-        content, file = graph.SerializeToString(), "model.onnx"
-    else:
-        content, file = cloudpickle.dumps(estimator), "model.pkl"
+    content, file = model_file(version, runtime)
     sample = frame.head(3)
     directory = data_dir / "bundles" / MODEL / str(version)
     directory.mkdir(parents=True, exist_ok=True)
