@@ -56,7 +56,7 @@ class Scorer:
                 the model can't do without.
         """
         columns = self.columns(table)
-        arrays = self._model.predict(columns) if table.height else self._nothing()
+        arrays = self._model.predict(columns, table.height) if table.height else self._nothing()
         return {output.name: array for output, array in zip(self.manifest.outputs, arrays, strict=True)}
 
     def columns(self, table: pl.DataFrame) -> dict[str, npt.NDArray[Any]]:
