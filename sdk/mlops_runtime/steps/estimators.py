@@ -121,5 +121,6 @@ def _check_task(estimator: Any, path: str, task: str) -> None:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    by_sound = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), list(by_sound), n=1, cutoff=0.5)
+    return f"; did you mean {by_sound[near[0]]!r}?" if near else ""

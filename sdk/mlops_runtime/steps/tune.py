@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +26,11 @@ from mlops_runtime.steps.base import Run
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+
+
+_ERROR = "error"
+_FAILURES = 3
+"""Trials that may fail before the search is given up."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +148,15 @@ def _optimise(study: optuna.Study, submit: Any, tuning: Tuning, seed: int, run: 
     deadline = None if tuning.timeout is None else time.monotonic() + tuning.timeout
     done = len([trial for trial in study.trials if trial.state.is_finished() and trial.state.name != "FAIL"])
     running: dict[concurrent.futures.Future[float], _Trial] = {}
-    failures = 0
+    # A trial that was interrupted is asked again as if it had not been; one that failed by itself is not.
+    failures = len([trial for trial in study.trials if _ERROR in trial.user_attrs])
     problem: StepError | None = None
     while True:
         while len(running) < tuning.parallel and done + len(running) < tuning.trials and problem is None:
             if deadline is not None and time.monotonic() > deadline:
                 break
-            study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), constant_liar=tuning.parallel > 1)
+            number = done + failures + len(running)
+            study.sampler = optuna.samplers.TPESampler(seed=seed + number, constant_liar=tuning.parallel > 1)
             trial = study.ask()
             attempt = _Trial(trial, {name: _suggest(trial, name, kind) for name, kind in tuning.space.items()})
             running[submit(0, attempt.params)] = attempt
@@ -162,10 +168,11 @@ def _optimise(study: optuna.Study, submit: Any, tuning: Tuning, seed: int, run: 
             try:
                 attempt.scores.append(future.result())
             except StepError as error:
+                attempt.trial.set_user_attr(_ERROR, str(error))
                 study.tell(attempt.trial, state=optuna.trial.TrialState.FAIL)
                 failures += 1
                 run.progress(f"train: trial {attempt.trial.number} failed: {error}")
-                if failures >= 3:
+                if failures >= _FAILURES:
                     problem = error
                 continue
             fold = len(attempt.scores)
@@ -242,8 +249,3 @@ def _start_worker(end_with_parent: Any, work: Any) -> None:
 def _in_worker(number: int, params: dict[str, Any]) -> float:
     definition, columns, x, y, plan = _WORK[0]
     return fold_score(definition, columns, x, y, plan[number], params)
-
-
-def study_path(run: Run) -> Path:
-    """The study's journal."""
-    return run.directory / "train" / "study.journal"
