@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from data_definitions import definition, ingest_and_verify, run_of, source, view, write_code
+
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.steps import featurize
 
@@ -180,11 +181,8 @@ def test_a_random_split_is_stratified_seeded_and_independent_of_the_rows_order(t
     split = {"strategy": "random", "holdout": 0.2}
     _, learned, held = featurized(tmp_path, frame, split=split)
     assert held["__label"].value_counts(sort=True).rows() == [("common", 18), ("rare", 2)]
-    _, again, _ = (
-        featurized(tmp_path / "elsewhere", frame.reverse(), split=split)
-        if (tmp_path / "elsewhere").mkdir() is None
-        else ()
-    )
+    (tmp_path / "elsewhere").mkdir()
+    _, again, _ = featurized(tmp_path / "elsewhere", frame.reverse(), split=split)
     assert again.equals(learned)
     _, other, _ = featurized(tmp_path, frame, split=split, seed=1, run_id="run-2")
     assert not other.equals(learned)

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from data_definitions import check, definition, run_of, source, write_code
+
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.steps import ingest
 from mlops_runtime.stores import sources
@@ -122,7 +123,7 @@ def test_sql_errors_say_what_is_wrong(tmp_path, database):
     uri = f"sqlite:///{database}"
     with pytest.raises(BadInputError, match=r"there is no table oders; did you mean orders\?"):
         read(tmp_path, uri=uri, kind="sql", table="oders")
-    with pytest.raises(BadInputError, match="source a: sqlite.*no such column: nam"):
+    with pytest.raises(BadInputError, match=r"source a: sqlite.*no such column: nam"):
         read(tmp_path, uri=uri, kind="sql", query="SELECT nam FROM orders")
     with pytest.raises(BadInputError, match=r"missing.db: no such SQLite database"):
         read(tmp_path, uri=f"sqlite:///{tmp_path}/missing.db", kind="sql", table="orders")
@@ -364,6 +365,7 @@ def test_pandas_frames_keep_their_values(tmp_path):
     write_code(
         tmp_path,
         "prep",
-        "import pandas as pd\ndef make():\n    return pd.DataFrame({'s': ['x', None], 'i': [1, 2], 'b': [True, False]}, index=[5, 6])\n",
+        "import pandas as pd\ndef make():\n"
+        "    return pd.DataFrame({'s': ['x', None], 'i': [1, 2], 'b': [True, False]}, index=[5, 6])\n",
     )
     assert read(tmp_path, uri="python:prep:make", kind="python").rows() == [("x", 1, True), (None, 2, False)]

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlops_runtime.errors import BadDataError
 from mlops_runtime.stores.features import View, join, one_row_a_time
 

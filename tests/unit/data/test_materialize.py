@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from data_definitions import definition, source, view, write_code
+
 from mlops_runtime.definition import Definition
 from mlops_runtime.errors import BadDataError
 from mlops_runtime.steps.materialize import materialize

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.stores import tables
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from data_definitions import definition, source, write_code
+
 from mlops_runtime import code, secrets
 from mlops_runtime.errors import BadInputError
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from data_definitions import check, definition, ingest_and_verify, run_of, source
+
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.snapshots import Snapshots

@@ -71,7 +71,8 @@ def _talking(source: Source, *, what: str) -> Iterator[Any]:
     settings = Config(connect_timeout=_TIMEOUT_SECONDS, read_timeout=60, retries={"total_max_attempts": 3})
     where = source.endpoint_url or "AWS S3"
     try:
-        yield boto3.client("s3", endpoint_url=source.endpoint_url, config=settings)
+        # A session of its own: the default one would remember credentials of long ago.
+        yield boto3.session.Session().client("s3", endpoint_url=source.endpoint_url, config=settings)
     except NoCredentialsError as error:
         raise BadInputError(
             f"{what}: {source.uri}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile"
