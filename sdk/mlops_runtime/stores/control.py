@@ -27,7 +27,7 @@ LEASE_SECONDS: Final = 60.0
 MAX_ATTEMPTS: Final = 5
 """Work whose process died this often is given up: it would take the next one with it, too."""
 
-Status = Literal["queued", "running", "succeeded", "failed", "rejected"]
+Status = Literal["queued", "running", "succeeded", "failed", "rejected", "cancelled"]
 
 _CLOCK_TOLERANCE: Final = 2.0
 
@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS work (
   trigger TEXT NOT NULL,
   requested_by TEXT NOT NULL,
   dedupe_key TEXT NOT NULL,
-  status TEXT NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'rejected')),
+  status TEXT NOT NULL DEFAULT 'queued'
+    CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'rejected', 'cancelled')),
   requested_at TEXT NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
   run_id TEXT,
@@ -68,7 +69,7 @@ class Work:
         trigger: what asked for it (`up`, `manual`, `schedule`, `drift:NAME`, `new-data:SOURCE`).
         requested_by: the person or service that asked for it.
         dedupe_key: requests with the same key are one while it is queued or running.
-        status: queued, running, succeeded, failed, or rejected (the model did not pass the gate).
+        status: queued, running, succeeded, failed, rejected (the model did not pass the gate), or cancelled.
         requested_at: UTC, ISO 8601.
         attempts: how often it was started and not handed back.
         run_id: identifier of its run, kept when it is started again so that the run resumes.
@@ -109,7 +110,14 @@ class Control(AuditLog):
     # The queue
 
     def enqueue(
-        self, model: str, trigger: str, requested_by: str, dedupe_key: str | None = None, *, task: str = PIPELINE
+        self,
+        model: str,
+        trigger: str,
+        requested_by: str,
+        dedupe_key: str | None = None,
+        *,
+        task: str = PIPELINE,
+        schedule: str | None = None,
     ) -> tuple[Work, bool]:
         """Ask for work.
 
@@ -120,12 +128,16 @@ class Control(AuditLog):
             dedupe_key: work of the model and task with the same key that is queued or running is taken for this
                 request; None takes the trigger.
             task: what is to be done.
+            schedule: schedule that asks for it; that it was acted on now is remembered together with the work, so that
+                a crash can't separate the two.
 
         Returns:
             The work, and whether it is new.
         """
         key = trigger if dedupe_key is None else dedupe_key
         with self._transaction() as connection:
+            if schedule is not None:
+                _record_run(connection, schedule, now(), None)
             cursor = connection.execute(
                 "INSERT INTO work (model, task, trigger, requested_by, dedupe_key, requested_at)"
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -138,7 +150,15 @@ class Control(AuditLog):
             ).fetchone()
         return _work(row), cursor.rowcount == 1
 
-    def claim(self, model: str, *, task: str = PIPELINE, cooldown: float = 0.0, id: int | None = None) -> Work | None:
+    def claim(
+        self,
+        model: str,
+        *,
+        task: str = PIPELINE,
+        cooldown: float = 0.0,
+        started_elsewhere: datetime | None = None,
+        id: int | None = None,
+    ) -> Work | None:
         """Take the next work of a task for this process, if none of it runs.
 
         Work whose process has died is queued again, ahead of the rest; after `MAX_ATTEMPTS` it has failed.
@@ -148,6 +168,7 @@ class Control(AuditLog):
             task: what is to be done.
             cooldown: seconds since the last start of the task in which triggers wait; work asked for by hand and work
                 that was started before don't.
+            started_elsewhere: a start that is not in the queue, and begins a cooldown too.
             id: take just this work, whatever the cooldown.
 
         Returns:
@@ -159,7 +180,9 @@ class Control(AuditLog):
                 "SELECT 1 FROM work WHERE model = ? AND task = ? AND status = 'running'", (model, task)
             ).fetchone():
                 return None
-            ready = id is not None or _since(_last_start(connection, model, task)) >= cooldown
+            starts = [_last_start(connection, model, task), started_elsewhere]
+            last = max((start for start in starts if start is not None), default=None)
+            ready = id is not None or _since(last) >= cooldown
             row = connection.execute(
                 f"SELECT * FROM work WHERE model = ? AND task = ? AND status = 'queued' AND (? IS NULL OR id = ?)"  # noqa: S608 - only placeholders are inserted
                 f" AND (? OR started_at IS NOT NULL OR trigger IN ({', '.join('?' * len(BY_HAND))}))"
@@ -196,7 +219,7 @@ class Control(AuditLog):
     def finish(
         self,
         id: int,
-        status: Literal["succeeded", "failed", "rejected"],
+        status: Literal["succeeded", "failed", "rejected", "cancelled"],
         *,
         run_id: str | None = None,
         message: str | None = None,
@@ -246,14 +269,10 @@ class Control(AuditLog):
         Args:
             schedule: the schedule's name, unique in the store.
             at: the time that it was acted on for, with a time zone.
-            note: anything to be compared the next time, such as a fingerprint.
+            note: anything to be compared the next time, such as a fingerprint; None keeps the one before.
         """
         with self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO schedule VALUES (?, ?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET last_run = excluded.last_run, note = excluded.note",
-                (schedule, iso(at), note),
-            )
+            _record_run(connection, schedule, iso(at), note)
 
     def _recover(self, connection: sqlite3.Connection, model: str, task: str) -> None:
         rows = connection.execute(
@@ -300,6 +319,15 @@ def _process_started(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except psutil.NoSuchProcess:
         return None
+
+
+def _record_run(connection: sqlite3.Connection, schedule: str, at: str, note: str | None) -> None:
+    connection.execute(
+        "INSERT INTO schedule VALUES (?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET last_run = excluded.last_run,"
+        " note = COALESCE(excluded.note, schedule.note)",
+        (schedule, at, note),
+    )
 
 
 def _last_start(connection: sqlite3.Connection, model: str, task: str) -> datetime | None:

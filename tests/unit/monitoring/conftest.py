@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mlops_runtime.monitoring.baseline import baseline
 from mlops_runtime.monitoring.config import MonitorConfig
 from mlops_runtime.monitoring.watch import Watch

@@ -3,6 +3,7 @@ import logging
 from pathlib import Path
 
 import pytest
+
 from mlops_runtime.monitoring.alerts import MAX_ATTEMPTS, Alerts
 from mlops_runtime.monitoring.config import WebhookConfig
 

@@ -6,9 +6,10 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from scipy.stats import ks_2samp
+
 from mlops_runtime.monitoring.baseline import Baseline, baseline, prediction_values
 from mlops_runtime.monitoring.sketches import EPSILON, Sketch, ks, psi, shares
-from scipy.stats import ks_2samp
 
 
 def rng() -> np.random.Generator:

@@ -3,6 +3,7 @@ import urllib.request
 from typing import Any
 
 import pytest
+
 from mlops_runtime.monitoring import main
 from mlops_runtime.monitoring.captures import KEEP_DAYS
 from mlops_runtime.stores.control import Control

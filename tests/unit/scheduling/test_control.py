@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from mlops_runtime.stores.control import MAX_ATTEMPTS, Control, ControlError
 
 CLAIM_AND_DIE = """
@@ -160,7 +161,7 @@ def test_schedules_are_remembered(control: Control) -> None:
     control.record_run("delay/retraining", at, note="fingerprint")
     control.record_run("delay/retraining", at + timedelta(hours=1))
     assert Control(control.path).last_run("delay/retraining") == at + timedelta(hours=1)
-    assert control.note("delay/retraining") is None
+    assert control.note("delay/retraining") == "fingerprint"
 
 
 def test_the_audit_log_keeps_what_was_said(control: Control) -> None:
