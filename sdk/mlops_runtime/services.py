@@ -7,6 +7,7 @@ that only the owner of the data directory can open.
 from __future__ import annotations
 
 import configparser
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -257,6 +258,12 @@ class Supervisor:
         return parser["supervisord"][key]
 
     def _reread(self) -> None:
+        # Services are put and removed side by side, and supervisord would tell each caller of the others' changes.
+        with (self._folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._apply_changes()
+
+    def _apply_changes(self) -> None:
         added, changed, removed = self._call("supervisor.reloadConfig")[0]
         for name in (*changed, *removed):
             self._call("supervisor.stopProcessGroup", name)
