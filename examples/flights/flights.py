@@ -1,7 +1,7 @@
 """Flights that left New York in 2013: what is known before a departure, and how it turned out.
 
-All times are UTC. A prediction is asked an hour before the scheduled departure, so nothing later may be looked at: neither
-`dep_delay` nor `arr_time` of the flight itself, nor weather observed or departures made after that moment.
+All times are UTC. A prediction is asked an hour before the scheduled departure, so nothing later may be looked at:
+neither `dep_delay` nor `arr_time` of the flight itself, nor weather observed or departures made after that moment.
 """
 
 from __future__ import annotations
