@@ -18,6 +18,20 @@ COMMANDS: Final[dict[str, str]] = {
     "validate": "spec:validate",
     "schema": "spec:schema",
     "migrate": "spec:migrate",
+    "status": "status:status",
+    "predict": "predict:predict",
+    "runs": "history:runs",
+    "models": "history:models",
+    "lineage": "history:lineage",
+    "retrain": "retrain:retrain",
+    "approve": "operate:approve",
+    "rollback": "operate:rollback",
+    "batch": "operate:batch",
+    "export": "operate:export",
+    "logs": "logs:logs",
+    "audit": "keep:audit",
+    "backup": "keep:backup",
+    "restore": "keep:restore",
 }
 """Commands in the order of the help, each as `module:function` within this package. A function is a Typer command; what
 it needs beyond the spec it imports itself, so that no other command waits for it."""
