@@ -137,7 +137,7 @@ def change_manifest(directory: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def deploy(data_dir: Path, version: int, **changes: Any) -> None:
+def deploy(data_dir: Path, version: int, /, **changes: Any) -> None:
     """Point the endpoint at a bundle, atomically as the deploy step does."""
     relative = f"bundles/{MODEL}/{version}"
     digest = json.loads((data_dir / relative / "manifest.json").read_text())["digest"]

@@ -72,9 +72,7 @@ class OnlineStore:
         except sqlite3.Error as error:
             raise OnlineStoreError(f"online store {self._path}, view {view!r}: {error}") from error
 
-    def write(
-        self, view: str, rows: Iterable[Mapping[str, Any]], *, gone: Iterable[Sequence[str | int]] = ()
-    ) -> int:
+    def write(self, view: str, rows: Iterable[Mapping[str, Any]], *, gone: Iterable[Sequence[str | int]] = ()) -> int:
         """Insert or replace entities in one transaction; an older event never replaces a newer one.
 
         Args:
@@ -136,14 +134,16 @@ class OnlineStore:
         Raises:
             OnlineStoreError: the store has not been materialised, or the view or a feature is unknown.
         """
-        columns = ", ".join(map(_quoted, features))
+        table = _table(view)
+        # With its table's name, since SQLite takes an unknown quoted column on its own for a string.
+        columns = ", ".join(f"{table}.{_quoted(feature)}" for feature in features)
         found: dict[str, tuple[Any, ...]] = {}
         try:
             connection = self._connection()
             for start in range(0, len(keys), _KEYS_PER_STATEMENT):
                 part = keys[start : start + _KEYS_PER_STATEMENT]
                 cursor = connection.execute(
-                    f"SELECT {KEY}, {TIMESTAMP}, {columns} FROM {_table(view)} "  # noqa: S608 - identifiers are quoted
+                    f"SELECT {KEY}, {TIMESTAMP}, {columns} FROM {table} "  # noqa: S608 - identifiers are quoted
                     f"WHERE {KEY} IN ({', '.join('?' * len(part))})",
                     part,
                 )

@@ -123,7 +123,7 @@ def test_what_a_killed_process_wrote_is_completed_and_a_living_ones_left_alone(t
         import sys, time
         sys.path[:0] = {[str(Path(module).parent) for module in (__file__, kit.__file__)]!r}
         from pathlib import Path
-        from test_capture import item, Capture, CaptureConfig
+        from test_serving_capture import item, Capture, CaptureConfig
         capture = Capture("delay", CaptureConfig(directory=Path({str(tmp_path)!r})))
         capture.start()
         for number in range(5):
