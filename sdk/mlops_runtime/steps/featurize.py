@@ -71,6 +71,7 @@ def run(run: Run) -> FeaturizeOutputs:
     import polars as pl
 
     from mlops_runtime.stores import features
+    from mlops_runtime.stores.disk import write_table
 
     definition, training = run.definition, run.definition.training
     snapshots = run.outputs("ingest", IngestOutputs).snapshots
@@ -98,8 +99,8 @@ def run(run: Run) -> FeaturizeOutputs:
     learned, held = _split(table, definition)
     _check_classes(learned, held, definition)
     folder = run.directory / "featurize"
-    learned.write_parquet(folder / "training.parquet", compression="zstd")
-    held.write_parquet(folder / "holdout.parquet", compression="zstd")
+    write_table(learned, folder / "training.parquet")
+    write_table(held, folder / "holdout.parquet")
     run.progress(f"featurize: {learned.height:,} training rows, {held.height:,} held out, {len(columns)} features")
     return FeaturizeOutputs(
         training=folder / "training.parquet",

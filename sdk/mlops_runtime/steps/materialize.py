@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_runtime.definition import Definition
+from mlops_runtime.errors import LimitError
 from mlops_runtime.steps.base import report_nothing
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.locks import exclusive
@@ -78,6 +78,7 @@ def materialize_views(
         Number of entities written, by view.
 
     Raises:
+        LimitError: the disk is full.
         OSError: a store can't be written.
     """
     from mlops_runtime.stores.repository import write_repository
@@ -93,6 +94,8 @@ def materialize_views(
                 progress(f"materialize: {name}: {written[name]:,} entities written")
         return written
     except OnlineStoreError as error:
+        if "disk is full" in str(error):
+            raise LimitError(f"{error}; free some space there, then run again") from error
         raise OSError(str(error)) from error
     finally:
         online.close()
@@ -101,6 +104,7 @@ def materialize_views(
 def _materialize(store: Store, online: OnlineStore, view: View) -> int:
     import polars as pl
 
+    from mlops_runtime.stores.disk import write_table
     from mlops_runtime.stores.features import latest, offline_path
 
     now = datetime.now(UTC)
@@ -124,12 +128,7 @@ def _materialize(store: Store, online: OnlineStore, view: View) -> int:
         if changed.is_empty() and gone.is_empty() and written.exists():
             return 0
         online.write(view.name, _rows(changed, view), gone=gone.iter_rows())
-        temporary = written.with_name(f".online.{os.getpid()}.tmp")
-        try:
-            newest.write_parquet(temporary, compression="zstd", metadata={"keys": json.dumps(view.keys)})
-            temporary.replace(written)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_table(newest, written, metadata={"keys": json.dumps(view.keys)})
     return changed.height
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from mlops_runtime.definition import Definition
 from mlops_runtime.errors import BadDataError
 from mlops_runtime.steps.base import digest_of
 from mlops_runtime.stores import tables
+from mlops_runtime.stores.disk import write_table
 from mlops_runtime.stores.layout import Store, write_atomically
 from mlops_runtime.stores.locks import exclusive
 
@@ -88,14 +88,9 @@ def load_view(definition: Definition, name: str, snapshot: Path, digest: str) ->
             frame = pl.read_parquet(path).drop(KNOWN_SINCE, strict=False)
         else:
             frame = _build(definition, name, pl.read_parquet(snapshot))
-            temporary = path.with_name(f".data.{os.getpid()}.tmp")
-            try:
-                # The state goes first and comes back last: a crash in between leads to a rebuild, never to a mismatch.
-                state.unlink(missing_ok=True)
-                _dated(frame, timestamp).write_parquet(temporary, compression="zstd")
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            # The state goes first and comes back last: a crash in between leads to a rebuild, never to a mismatch.
+            state.unlink(missing_ok=True)
+            write_table(_dated(frame, timestamp), path)
             write_atomically(state, json.dumps({"digest": wanted, "snapshot": digest, "rows": frame.height}))
     return View(name, frame, settings.keys, timestamp, settings.features, settings.ttl, wanted)
 
@@ -162,10 +157,12 @@ def one_row_a_time(frame: pl.DataFrame, keys: list[str], timestamp: str) -> pl.D
     depends on the rows alone and never on their order in a file.
     """
     identity = [timestamp, *keys]
-    if frame.select(identity).n_unique() < frame.height:
-        rest = [name for name in frame.columns if name not in identity]
-        frame = frame.sort([*identity, *rest]).unique(identity, keep="last", maintain_order=True)
-    return frame.sort(identity)
+    ordered = frame.sort(identity)
+    repeats = ordered.select(pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in identity).any()).item()
+    if not repeats:
+        return ordered
+    rest = [name for name in frame.columns if name not in identity]
+    return frame.sort([*identity, *rest]).unique(identity, keep="last", maintain_order=True)
 
 
 def join(rows: pl.DataFrame, view: View, *, timestamp: str | None, names: dict[str, str]) -> pl.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,20 +110,17 @@ class Snapshots:
             The snapshot, and whether its rows are new to the store.
 
         Raises:
+            LimitError: the disk is full.
             OSError: it can't be written.
         """
+        from mlops_runtime.stores.disk import write_table
         from mlops_runtime.stores.tables import type_name
 
         with exclusive(self._folder / ".lock"):
             index, now, path = self._read(), datetime.now(UTC), self.path(digest)
             before = next((snapshot for snapshot in index.snapshots if snapshot.digest == digest), None)
             if is_new := not path.exists():
-                temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-                try:
-                    frame.write_parquet(temporary, compression="zstd")
-                    temporary.replace(path)
-                finally:
-                    temporary.unlink(missing_ok=True)
+                write_table(frame, path)
             snapshot = Snapshot(
                 digest=digest,
                 rows=frame.height,

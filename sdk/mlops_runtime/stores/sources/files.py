@@ -22,6 +22,7 @@ import polars as pl
 from mlops_runtime.definition import Source
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.steps.base import digest_of, digest_of_file
+from mlops_runtime.stores.disk import enough_disk
 from mlops_runtime.stores.layout import write_atomically
 from mlops_runtime.stores.tables import first_line
 
@@ -182,7 +183,7 @@ def _plain(path: Path, *, what: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
         target = Path(folder, "table.csv")
         try:
-            with _open_compressed(path, what=what) as packed, target.open("wb") as file:
+            with enough_disk(target), _open_compressed(path, what=what) as packed, target.open("wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
         except (OSError, EOFError, zipfile.BadZipFile) as error:
             if isinstance(error, OSError) and error.errno is not None:
