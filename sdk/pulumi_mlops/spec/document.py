@@ -150,6 +150,8 @@ def parse(text: str, shown: str) -> Document:
         return SpecError([Problem(code, (), message, hint=hint, file=shown, line=line, column=column)])
 
     try:
+        if (too_deep := _too_deep(text)) is not None:
+            raise fail("MLOPS-S007", f"nested deeper than {MAX_DEPTH} levels", too_deep)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
@@ -160,8 +162,6 @@ def parse(text: str, shown: str) -> Document:
         before = text[: error.position]
         mark = Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
         raise fail("MLOPS-S003", "a control character that YAML does not allow", mark, "Delete it.") from None
-    except RecursionError:
-        raise fail("MLOPS-S007", f"nested deeper than {MAX_DEPTH} levels") from None
     if root is None:
         raise fail("MLOPS-S004", "the file is empty", hint="`mlops init DATASET` writes a spec to start from.")
     if not isinstance(root, yaml.MappingNode):
@@ -253,6 +253,19 @@ class _Builder:
 
     def _problem(self, code: str, path: FieldPath, message: str, at: Mark, hint: str | None = None) -> Problem:
         return Problem(code, path, message, hint=hint, file=self.shown, line=at.line, column=at.column)
+
+
+def _too_deep(text: str) -> Mark | None:
+    """Where the nesting becomes too deep. Composing recurses in C, and would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return _mark(event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
 
 
 def _text(path: Path, shown: str) -> str:

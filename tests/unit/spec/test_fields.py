@@ -30,7 +30,7 @@ def test_declared_names_endpoints_by_kind_and_leaves_out_constants() -> None:
 
 
 def test_a_field_without_known_alternative_is_named() -> None:
-    with pytest.raises(LookupError, match="no valid other value is known for training.task"):
+    with pytest.raises(LookupError, match=r"no valid other value is known for training\.task"):
         list(changes(variants()["full"], {k: v for k, v in ALTERNATIVES.items() if k != "training.task"}))
 
 
