@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tools import environment
+from tests.e2e.checkout import Checkout, checked_out, processes_of, until
 
 pytestmark = pytest.mark.engine
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = "name: toy\nruntime: python\n"
 # In a module, so that it is pickled by reference and may change without changing the state.
 PROVIDER = '''
@@ -89,17 +85,8 @@ component_provider_host(name="toy", components=[Thing])
 """
 
 
-@dataclass
-class Checkout:
-    """A checkout with one Pulumi project."""
-
-    root: Path
-    variables: dict[str, str]
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    @property
-    def project(self) -> Path:
-        return self.root / "stacks" / "toy"
+class Toy(Checkout):
+    """A checkout whose project writes a note."""
 
     @property
     def data(self) -> Path:
@@ -109,54 +96,6 @@ class Checkout:
     def note(self) -> Path:
         return self.data / "note.txt"
 
-    def start(self, target: str, **variables: str) -> subprocess.Popen[str]:
-        command = ["make", "-s", target, "STACK_DIR=stacks/toy", *(f"{k}={v}" for k, v in variables.items())]
-        process = subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=self.variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
-
-    def make(self, target: str, **variables: str) -> tuple[int, str]:
-        process = self.start(target, **variables)
-        output, _ = process.communicate(timeout=120)
-        return process.returncode, output
-
-    def pulumi(self, *arguments: str) -> str:
-        exports = subprocess.run(
-            ["make", "-s", "shell", "STACK_DIR=stacks/toy"],
-            cwd=self.root,
-            env=self.variables,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        done = subprocess.run(
-            ["sh", "-c", f'{exports}\npulumi "$@"', "sh", *arguments],
-            cwd=self.project,
-            env=self.variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-    def locks(self) -> list[Path]:
-        return [file for file in (self.root / ".pulumi" / "locks").glob("**/*") if file.is_file()]
-
-    def holder(self) -> int:
-        """The pid of the engine that holds the stack."""
-        (lock,) = [file for file in self.locks() if file.suffix == ".json"]
-        pid: int = json.loads(lock.read_text())["pid"]
-        return pid
-
     def interrupt_while_writing(self) -> tuple[subprocess.Popen[str], int]:
         """Starts an `up` that stays in the middle of a create; returns it, and its engine's pid."""
         self.data.joinpath("hold").touch()
@@ -165,64 +104,20 @@ class Checkout:
         return process, self.holder()
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
-
-
-def processes_of(root: Path) -> list[str]:
-    """The command lines of living processes that work for the checkout."""
-    listed = subprocess.run(["ps", "-eo", "stat=,pid=,command="], capture_output=True, text=True, check=True).stdout
-    found = []
-    for line in listed.splitlines():
-        state, pid, command = line.split(None, 2)
-        if state.startswith("Z") or int(pid) == os.getpid():
-            continue
-        try:
-            directory = Path(f"/proc/{pid}/cwd").readlink()
-        except OSError:
-            directory = Path()
-        if str(root) in command or root in (directory, *directory.parents):
-            found.append(command)
-    return found
-
-
 @pytest.fixture
-def checkout(tmp_path: Path) -> Iterator[Checkout]:
+def checkout(tmp_path: Path) -> Iterator[Toy]:
     root = tmp_path / "check out"  # a space, as in many a home directory
-    root.mkdir()
-    shutil.copytree(REPOSITORY / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(REPOSITORY / name, root)
-    # This interpreter's packages under another checkout's name: installing them once more would prove nothing here.
-    python = root / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    environment.stamp(root, "run")
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
-    for kept in ("PULUMI_MLOPS_CACHE", "PULUMI_MLOPS_ENGINE"):
-        if kept in os.environ:
-            variables[kept] = os.environ[kept]
-    variables |= {"TOY_DATA": str(root / "data"), "PULUMI_HOME": str(tmp_path / "home")}
-    made = Checkout(root, variables)
-    made.project.mkdir(parents=True)
-    made.data.mkdir()
-    (made.project / "Pulumi.yaml").write_text(PROJECT)
-    (made.project / "notes.py").write_text(PROVIDER)
-    (made.project / "__main__.py").write_text(PROGRAM)
-    yield made
-    made.data.joinpath("hold").unlink(missing_ok=True)
-    for process in made.started:
-        if process.poll() is None:  # only after a failure
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with checked_out(Toy, root, "stacks/toy", TOY_DATA=str(root / "data")) as made:
+        made.data.mkdir()
+        (made.project / "Pulumi.yaml").write_text(PROJECT)
+        (made.project / "notes.py").write_text(PROVIDER)
+        (made.project / "__main__.py").write_text(PROGRAM)
+        yield made
+        made.data.joinpath("hold").unlink(missing_ok=True)
     until(lambda: not processes_of(root), f"the processes to end: {processes_of(root)}", 10)
 
 
-def test_up_twice_changes_nothing_and_down_leaves_nothing(checkout: Checkout) -> None:
+def test_up_twice_changes_nothing_and_down_leaves_nothing(checkout: Toy) -> None:
     settings = checkout.project / "Pulumi.dev.yaml"
     settings.write_text("config:\n  toy:content: hello\n")
 
@@ -248,7 +143,7 @@ def test_up_twice_changes_nothing_and_down_leaves_nothing(checkout: Checkout) ->
     assert checkout.make("down")[0] == 0
 
 
-def test_drift_is_mended(checkout: Checkout) -> None:
+def test_drift_is_mended(checkout: Toy) -> None:
     assert checkout.make("up")[0] == 0
     checkout.note.write_text("scribbled over")
     code, output = checkout.make("up")
@@ -257,7 +152,7 @@ def test_drift_is_mended(checkout: Checkout) -> None:
     assert "nothing changed" not in output
 
 
-def test_state_is_stable_when_the_providers_code_changes(checkout: Checkout) -> None:
+def test_state_is_stable_when_the_providers_code_changes(checkout: Toy) -> None:
     assert checkout.make("up")[0] == 0
     module = checkout.project / "notes.py"
     module.write_text(module.read_text().replace("writing the note", "putting the note down"))
@@ -266,7 +161,7 @@ def test_state_is_stable_when_the_providers_code_changes(checkout: Checkout) -> 
     assert "nothing changed" in output
 
 
-def test_plain_pulumi_works_with_the_exported_variables(checkout: Checkout) -> None:
+def test_plain_pulumi_works_with_the_exported_variables(checkout: Toy) -> None:
     assert checkout.make("up")[0] == 0
     checkout.pulumi("config", "set", "--secret", "secret", "hush")
     checkout.pulumi("up", "--yes", "--skip-preview")
@@ -275,7 +170,7 @@ def test_plain_pulumi_works_with_the_exported_variables(checkout: Checkout) -> N
     assert "hush" not in checkout.pulumi("stack", "export")
 
 
-def test_failing_program_is_shown_from_the_users_first_line(checkout: Checkout) -> None:
+def test_failing_program_is_shown_from_the_users_first_line(checkout: Toy) -> None:
     program = checkout.project / "__main__.py"
     program.write_text(PROGRAM + "\nundefined_name\n")
     code, output = checkout.make("up")
@@ -287,7 +182,7 @@ def test_failing_program_is_shown_from_the_users_first_line(checkout: Checkout) 
     assert "tools/engine" not in output
 
 
-def test_failing_provider_fails_up(checkout: Checkout) -> None:
+def test_failing_provider_fails_up(checkout: Toy) -> None:
     (checkout.project / "Pulumi.dev.yaml").write_text("config:\n  toy:content: unlucky\n")
     code, output = checkout.make("up")
     assert code != 0
@@ -295,7 +190,7 @@ def test_failing_provider_fails_up(checkout: Checkout) -> None:
     assert "`pulumi up` failed" in output
 
 
-def test_sample_prediction_that_fails_fails_up(checkout: Checkout) -> None:
+def test_sample_prediction_that_fails_fails_up(checkout: Toy) -> None:
     (checkout.project / "mlops.yaml").write_text("")
     mlops = checkout.root / ".venv" / "bin" / "mlops"
     mlops.write_text('#!/bin/sh\necho "called: $*"; [ "$ANSWER" = yes ]\n')
@@ -308,7 +203,7 @@ def test_sample_prediction_that_fails_fails_up(checkout: Checkout) -> None:
     assert checkout.make("up")[0] == 0
 
 
-def test_component_package_is_run_by_the_language_host(checkout: Checkout) -> None:
+def test_component_package_is_run_by_the_language_host(checkout: Toy) -> None:
     package = checkout.root / "package"
     package.mkdir()
     (package / "PulumiPlugin.yaml").write_text("runtime: python\n")
@@ -317,7 +212,7 @@ def test_component_package_is_run_by_the_language_host(checkout: Checkout) -> No
     assert schema["resources"]["toy:index:Thing"]["requiredInputs"] == ["size"]
 
 
-def test_missing_virtual_environment_is_named(checkout: Checkout) -> None:
+def test_missing_virtual_environment_is_named(checkout: Toy) -> None:
     (checkout.project / "Pulumi.yaml").write_text(
         "name: toy\nruntime:\n  name: python\n  options: {virtualenv: nowhere}\n"
     )
@@ -328,7 +223,7 @@ def test_missing_virtual_environment_is_named(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("after", ["up", "down"])
-def test_killed_up_leaves_no_process_and_make_goes_on(checkout: Checkout, after: str) -> None:
+def test_killed_up_leaves_no_process_and_make_goes_on(checkout: Toy, after: str) -> None:
     process, engine = checkout.interrupt_while_writing()
     os.kill(engine, signal.SIGKILL)
     process.communicate(timeout=30)
@@ -349,7 +244,7 @@ def test_killed_up_leaves_no_process_and_make_goes_on(checkout: Checkout, after:
         assert json.loads(checkout.pulumi("stack", "ls", "--json")) == []
 
 
-def test_second_up_is_refused_while_the_first_runs(checkout: Checkout) -> None:
+def test_second_up_is_refused_while_the_first_runs(checkout: Toy) -> None:
     process, engine = checkout.interrupt_while_writing()
     code, output = checkout.make("up")
     assert code != 0
@@ -361,7 +256,7 @@ def test_second_up_is_refused_while_the_first_runs(checkout: Checkout) -> None:
     assert checkout.note.read_text() == "first"
 
 
-def test_interrupt_finishes_the_step_and_releases_the_lock(checkout: Checkout) -> None:
+def test_interrupt_finishes_the_step_and_releases_the_lock(checkout: Toy) -> None:
     process, _ = checkout.interrupt_while_writing()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C: make, its tools and the engine all get it
     assert process.stdout is not None
@@ -382,7 +277,7 @@ def test_interrupt_finishes_the_step_and_releases_the_lock(checkout: Checkout) -
     assert checkout.make("up")[0] == 0
 
 
-def test_purge_deletes_only_a_store(checkout: Checkout) -> None:
+def test_purge_deletes_only_a_store(checkout: Toy) -> None:
     assert checkout.make("up")[0] == 0
     code, output = checkout.make("down", PURGE="1")
     assert code != 0
