@@ -342,9 +342,10 @@ class _Supervisor:
         if result is None:
             how = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
             hint = " (killed by the system, perhaps for lack of memory)" if child.returncode == -signal.SIGKILL else ""
+            where = self._step or "start"
             result = {
                 "status": "failed",
-                "message": f"{self._step or 'start'}: the process of the steps ended with {how}{hint}; details in {self._log}",
+                "message": f"{where}: the process of the steps ended with {how}{hint}; details in {self._log}",
                 "exit_code": 1,
                 "cut": True,
             }

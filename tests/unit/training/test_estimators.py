@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import training_kit as kit
+
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.steps import estimators
 

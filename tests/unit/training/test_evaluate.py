@@ -6,10 +6,11 @@ import cloudpickle
 import pandas as pd
 import pytest
 import training_kit as kit
+from sklearn import metrics as reference
+
 from mlops_runtime.errors import BadDataError
 from mlops_runtime.steps import evaluate, frames, train
 from mlops_runtime.steps.featurize import FeaturizeOutputs
-from sklearn import metrics as reference
 
 FIGURES = {
     "binary": ["roc.png", "precision_recall.png", "calibration.png", "importance.png"],

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn import metrics as reference
+
 from mlops_runtime.definition import Bootstrap
 from mlops_runtime.steps import metrics
-from sklearn import metrics as reference
 
 BINARY = {
     "roc_auc": lambda y, s, w: reference.roc_auc_score(y, s, sample_weight=w),

@@ -5,9 +5,6 @@ import onnxruntime
 import pandas as pd
 import pytest
 import training_kit as kit
-from mlops_runtime.definition import Preprocessing
-from mlops_runtime.steps import frames, onnx_export, preprocessing
-from mlops_runtime.steps.estimators import seeded
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     GradientBoostingRegressor,
@@ -17,6 +14,10 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LogisticRegression, Ridge
+
+from mlops_runtime.definition import Preprocessing
+from mlops_runtime.steps import frames, onnx_export, preprocessing
+from mlops_runtime.steps.estimators import seeded
 
 MODELS = {
     "logistic": ("binary", LogisticRegression),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import training_kit as kit
+
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.steps import train
 from mlops_runtime.steps.featurize import FeaturizeOutputs
@@ -99,7 +100,7 @@ def test_a_function_that_does_not_train_is_told_so(tmp_path, body, message):
 
 
 def test_wrong_parameter_values_are_told_without_a_traceback(tmp_path):
-    with pytest.raises(BadInputError, match="LogisticRegression can't be fitted: .*'max_iter'"):
+    with pytest.raises(BadInputError, match=r"LogisticRegression can't be fitted: .*'max_iter'"):
         trained(tmp_path, training__params={"max_iter": -1})
 
 

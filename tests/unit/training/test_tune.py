@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import training_kit as kit
+
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.steps import frames, tune
 

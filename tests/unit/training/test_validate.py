@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import training_kit as kit
+
 from mlops_runtime.definition import Champion
 from mlops_runtime.steps import evaluate, metrics, train, validate
 
@@ -23,8 +24,10 @@ def test_every_missed_floor_is_a_sentence_with_numbers(tmp_path):
     outputs = verdict(tmp_path, evaluation__floors={"roc_auc": 0.999, "log_loss": 0.001})
     assert not outputs.passed
     first, second = outputs.reasons
-    assert first.startswith("roc_auc 0.") and first.endswith("is below the floor 0.999 on 300 held-out rows")
-    assert second.startswith("log_loss 0.") and second.endswith("is above the limit 0.001 on 300 held-out rows")
+    assert first.startswith("roc_auc 0.")
+    assert first.endswith("is below the floor 0.999 on 300 held-out rows")
+    assert second.startswith("log_loss 0.")
+    assert second.endswith("is above the limit 0.001 on 300 held-out rows")
 
 
 def test_one_bad_segment_rejects_and_small_segments_are_reported(tmp_path):

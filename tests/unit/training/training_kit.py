@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from mlops_runtime.definition import Definition
 from mlops_runtime.steps.base import Outputs, Run, digest_of_file
 from mlops_runtime.steps.featurize import ColumnInfo, FeaturizeOutputs
@@ -173,7 +174,7 @@ def featurized(made: Definition, table: pd.DataFrame, run_id: str = "r1", column
     folder = run.directory / "featurize"
     folder.mkdir(parents=True, exist_ok=True)
     kept = table[[column.name for column in columns]].assign(
-        **{"__label": table["late"].to_numpy(), "__timestamp": table["at"].to_numpy()}
+        __label=table["late"].to_numpy(), __timestamp=table["at"].to_numpy()
     )
     border = round(len(kept) * 0.75)
     parts = {"training": kept.iloc[:border], "holdout": kept.iloc[border:]}
