@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mlops_runtime.definition import Definition
-
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Source

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pulumi
-from mlops_runtime.stores.layout import Store as StoreLayout
 
+from mlops_runtime.stores.layout import Store as StoreLayout
 from pulumi_mlops.platforms import base
 from pulumi_mlops.platforms.local import (
     dataset,

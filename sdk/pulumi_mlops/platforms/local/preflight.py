@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pulumi_mlops.spec.training import Compute
 
 if TYPE_CHECKING:
     from pulumi_mlops.spec.model import Spec
+
+_UNITS: Final = (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 
 
 def problems(spec: Spec) -> list[str]:
@@ -21,8 +23,7 @@ def problems(spec: Spec) -> list[str]:
     free = shutil.disk_usage(nearest).free
     if free < local.min_free_disk:
         found.append(
-            f"platform.local.min_free_disk: {_gibibytes(local.min_free_disk)} asked for, "
-            f"{nearest} has {_gibibytes(free)}"
+            f"platform.local.min_free_disk: {_size(local.min_free_disk)} asked for, {nearest} has {_size(free)}"
         )
     if shutil.which("pulumi-resource-mlops-local") is None:
         found.append(
@@ -40,11 +41,10 @@ def compute_problems(compute: Compute) -> list[str]:
         found.append(f"training.compute.cpu: {compute.cpu:g} cores asked for, this machine has {cores}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if compute.memory > memory:
-        found.append(
-            f"training.compute.memory: {_gibibytes(compute.memory)} asked for, this machine has {_gibibytes(memory)}"
-        )
+        found.append(f"training.compute.memory: {_size(compute.memory)} asked for, this machine has {_size(memory)}")
     return found
 
 
-def _gibibytes(size: int) -> str:
-    return f"{size / 2**30:.1f}Gi"
+def _size(size: int) -> str:
+    unit, divisor = next((unit for unit in _UNITS if size >= unit[1]), _UNITS[-1])
+    return f"{size / divisor:.1f}{unit}"

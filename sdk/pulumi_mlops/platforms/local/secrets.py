@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pulumi
 
+from pulumi_mlops.platforms.definition import absolute
 from pulumi_mlops.platforms.local.resources import SecretFile
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class SecretFiles:
         """
         kind, _, key = reference.partition(":")
         if kind == "file":
-            return reference
+            return f"file:{absolute(Path(key), self._platform.directory)}"
         file = re.sub(r"[^\w.-]", "_", f"{kind}-{key}")
         if reference not in self._made:
             if kind == "env" and key not in os.environ:

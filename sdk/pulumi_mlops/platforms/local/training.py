@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pulumi
-from mlops_runtime.code import digest_of_code
 
+from mlops_runtime.code import digest_of_code
 from pulumi_mlops.platforms.base import BuiltCluster, BuiltPipeline, PipelinePlan
 from pulumi_mlops.platforms.definition import definition
 from pulumi_mlops.platforms.local.preflight import compute_problems

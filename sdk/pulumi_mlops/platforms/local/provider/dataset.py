@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mlops_runtime.stores.layout import write_atomically
-
 from pulumi_mlops.platforms.local.provider import process
 from pulumi_mlops.platforms.local.provider.handler import Context, Handler, Properties, ProviderError
 

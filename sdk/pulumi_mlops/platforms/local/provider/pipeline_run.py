@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from mlops_runtime.stores.layout import Store, write_atomically
-
 from pulumi_mlops.platforms.local.provider import process
 from pulumi_mlops.platforms.local.provider.handler import CancelledError, Context, Handler, Properties, ProviderError
 

@@ -13,7 +13,6 @@ from typing import Final
 
 from mlops_runtime.services import ServiceError, Supervisor
 from mlops_runtime.stores.layout import Store, write_atomically
-
 from pulumi_mlops.platforms.local.provider.handler import CancelledError, Context, Handler, Properties, ProviderError
 
 _READY_SECONDS: Final = 60.0

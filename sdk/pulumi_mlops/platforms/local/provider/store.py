@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from mlops_runtime.stores.layout import MARKER, Store, write_atomically
-
 from pulumi_mlops.platforms.local.provider.handler import Context, Handler, Properties, ProviderError
 
 
@@ -20,11 +19,11 @@ class StoreHandler(Handler):
         root = Path(inputs["root"])
         if not root.is_absolute():
             return {"root": f"expected an absolute path, found {root}"}
-        if root.exists() and not root.is_dir():
-            return {"root": f"{root} is a file; platform.local.data_dir must name a folder"}
+        nearest = next(path for path in (root, *root.parents) if path.exists())
+        if not nearest.is_dir():
+            return {"root": f"{nearest} is a file; platform.local.data_dir must name a folder"}
         if root.is_dir() and not (root / MARKER).exists() and any(root.iterdir()):
             return {"root": f"{root} is not empty and not a store; name another folder in platform.local.data_dir"}
-        nearest = next(folder for folder in (root, *root.parents) if folder.exists())
         if not os.access(nearest, os.W_OK):
             return {"root": f"{nearest} can't be written; change its permissions or platform.local.data_dir"}
         return {}

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mlops_runtime.services import ServiceError, Supervisor
 from mlops_runtime.stores.layout import Store
-
 from pulumi_mlops.platforms.local.provider.handler import Context, Handler, Properties, ProviderError
 
 
