@@ -62,7 +62,7 @@ def test_a_change_changes_what_is_declared(platform: PlatformUnderTest, variant:
 
 def test_the_same_spec_declares_the_same(platform: PlatformUnderTest) -> None:
     full = SPECS["full"]
-    assert declared(platform, full, None) == declared(platform, full, None)
+    assert declared(platform, full) == declared(platform, full)
 
 
 def test_no_secret_is_declared_in_clear(platform: PlatformUnderTest) -> None:
