@@ -80,7 +80,7 @@ def capture(program: Callable[[], Any], *, outputs: Outputs = local_outputs, pro
     graph = Graph()
 
     class Recorder(mocks.Mocks):
-        def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
             raise AssertionError(f"{args.token} was called; the captured program has no engine")
 
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -90,9 +90,5 @@ def capture(program: Callable[[], Any], *, outputs: Outputs = local_outputs, pro
 
     mocks.set_mocks(Recorder(), project=project, stack="test", preview=False)
 
-    @pulumi.runtime.test
-    def run() -> Any:
-        program()
-
-    run()
+    pulumi.runtime.test(program)()
     return graph
