@@ -121,7 +121,7 @@ def _running(command: Sequence[str], folder: Path, model_url: str) -> Iterator[R
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
 

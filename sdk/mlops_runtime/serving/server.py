@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import math
-import os
 import signal
 import socket
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
+from mlops_runtime.lifecycle import exit_with_parent
 from mlops_runtime.serving.app import App
 from mlops_runtime.serving.config import ConfigError, ServingConfig
 from mlops_runtime.serving.transport import Protocol
@@ -25,7 +25,6 @@ EXIT_CONFIG = 2
 EXIT_ADDRESS = 3
 
 _BACKLOG = 4096
-_PARENT_SECONDS = 1.0
 _SWITCH_SECONDS = 0.0005
 
 
@@ -35,7 +34,6 @@ def run(config_path: Path) -> int:
     Returns:
         Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had.
     """
-    parent = os.getppid()
     try:
         config = ServingConfig.load(config_path)
         _set_up_log(config.log_level)
@@ -43,6 +41,8 @@ def run(config_path: Path) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return EXIT_CONFIG
+    if config.exit_with_parent:
+        exit_with_parent()
     try:
         listener = _listen(config)
     except OSError as error:
@@ -69,21 +69,25 @@ def run(config_path: Path) -> int:
         timeout_graceful_shutdown=math.ceil(config.drain_seconds),
         backlog=_BACKLOG,
     )
-    # uvicorn raises the signal again once it is done; without handlers of ours the exit code would be the signal's.
+    server = uvicorn.Server(settings)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # For a signal before uvicorn listens to it, and after: uvicorn raises it again once it is done, and without
+    # handlers of ours the exit code would be the signal's.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, stop)
     with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
-        runner.run(_serve(config, app, uvicorn.Server(settings), listener, parent))
+        runner.run(_serve(config, app, server, listener))
     return 0
 
 
-async def _serve(config: ServingConfig, app: App, server: uvicorn.Server, listener: socket.socket, parent: int) -> None:
+async def _serve(config: ServingConfig, app: App, server: uvicorn.Server, listener: socket.socket) -> None:
     app.draining = lambda: server.should_exit
     if app.capture is not None:
         app.capture.start()
-    tasks = [asyncio.create_task(app.switch.watch())]
-    if config.exit_with_parent:
-        tasks.append(asyncio.create_task(_end_with_parent(parent, server)))
+    watch = asyncio.create_task(app.switch.watch())
     host, port = listener.getsockname()[:2]
     _log.info("endpoint %s listens on http://%s:%d/v2/models/%s", config.endpoint, host, port, config.model)
     # What lives now lives for ever, and requests make no cycles: the collector need not look often.
@@ -93,20 +97,12 @@ async def _serve(config: ServingConfig, app: App, server: uvicorn.Server, listen
     try:
         await server.serve(sockets=[listener])
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
         app.switch.close()
         if app.capture is not None:
             await asyncio.to_thread(app.capture.close)
         _log.info("endpoint %s stopped", config.endpoint)
-
-
-async def _end_with_parent(parent: int, server: uvicorn.Server) -> None:
-    while os.getppid() == parent:
-        await asyncio.sleep(_PARENT_SECONDS)
-    _log.warning("the parent process %d is gone; stopping", parent)
-    server.should_exit = True
 
 
 def _listen(config: ServingConfig) -> socket.socket:

@@ -236,6 +236,17 @@ def test_a_request_that_never_ends_does_not_hold_up_the_end(data_dir):
         assert time.monotonic() - began < 4
 
 
+def test_a_signal_while_starting_ends_the_server(data_dir):
+    kit.deploy(data_dir, 1)
+    process = kit.start(data_dir)
+    try:
+        kit.until(lambda: "listens" in (data_dir / "serving.log").read_text(), every=0.001)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+
+
 def test_captures_survive_a_kill(data_dir):
     kit.deploy(data_dir, 1)
     capture = {"directory": "captures/delay", "sample": 1.0, "rotate_seconds": 600}
