@@ -77,10 +77,8 @@ def _sources(stack: Stack) -> Iterator[Component]:
 
 
 def _views(stack: Stack) -> Iterator[Component]:
-    from mlops_runtime.stores.features import offline_path
-
     for name, view in stack.spec.features.views.items():
-        path = offline_path(stack.store, name).with_name("state.json")
+        path = stack.store.features / "offline" / name / "state.json"
         if not path.exists():
             yield Component("view", name, "off", "not built yet")
             continue
@@ -131,26 +129,20 @@ def _pipeline(stack: Stack) -> Iterator[Component]:
 
 
 def _registry(stack: Stack) -> Iterator[Component]:
-    if not (stack.store.root / "mlflow.db").exists():
-        yield Component("registry", stack.model, "off", "no version yet")
+    from mlops_runtime.stores.glance import glance
+
+    found = glance(stack.store, stack.model)
+    facts = {"champion": found.champion, "candidate": found.candidate, "versions": found.statuses}
+    total = sum(found.statuses.values())
+    if not total:
+        yield Component("registry", stack.model, "off", "no version yet", facts)
         return
-    versions = stack.tracking.versions()
-    champion = next((version for version in versions if "champion" in version.aliases), None)
-    candidate = next((version for version in versions if "candidate" in version.aliases), None)
-    counts: dict[str, int] = {}
-    for version in versions:
-        status = version.tags.get("status", "unknown")
-        counts[status] = counts.get(status, 0) + 1
-    facts = {
-        "champion": None if champion is None else champion.number,
-        "candidate": None if candidate is None else candidate.number,
-        "versions": counts,
-    }
-    told = f"champion {champion.number}" if champion else "no champion yet"
-    told += f" of {len(versions)} versions"
-    if candidate is not None:
-        told += f"; version {candidate.number} waits: mlops approve {candidate.number} --by NAME"
-    yield Component("registry", stack.model, "attention" if candidate or not champion else "ok", told, facts)
+    told = f"champion {found.champion}" if found.champion else "no champion yet"
+    told += f", {total} version{'s' if total > 1 else ''}"
+    if found.candidate is not None:
+        told += f"; version {found.candidate} waits: mlops approve {found.candidate} --by NAME"
+    waits = found.candidate is not None or found.champion is None
+    yield Component("registry", stack.model, "attention" if waits else "ok", told, facts)
 
 
 def _endpoints(stack: Stack) -> Iterator[Component]:
@@ -178,6 +170,10 @@ def _rest(stack: Stack, endpoint: RestEndpoint) -> Component:
         told = f"{url} answers {status}: {answer.get('error', 'not a model server')}"
         waiting = status == 503 and version is None and not refused
         return Component("endpoint", endpoint.name, "attention" if waiting else "bad", told, facts)
+    if stack.services is not None and endpoint.name not in stack.services:
+        return Component(
+            "endpoint", endpoint.name, "bad", f"{url} is answered by something else than this stack", facts
+        )
     facts["served"] = served = int(answer["versions"][0])
     told = f"serves version {served} at {url}"
     if facts["runtime"] == "sklearn":
@@ -200,9 +196,10 @@ def _batch(stack: Stack, endpoint: BatchEndpoint) -> Component:
     when = f"by schedule {endpoint.schedule} UTC" if endpoint.schedule else "once for each version"
     if not manifests:
         return Component("endpoint", endpoint.name, "off", f"batch, {when}: nothing scored yet", facts)
-    last = json.loads(manifests[-1].read_bytes())
+    outputs = [(path, json.loads(path.read_bytes())) for path in manifests]
+    file, last = next((found for found in reversed(outputs) if found[1]["version"] == version), outputs[-1])
     facts |= {"rows": last["rows"], "unscored": last["unscored"], "version": last["version"], "at": last["finished_at"]}
-    facts["file"] = str(manifests[-1].with_name(last["file"]))
+    facts["file"] = str(file.with_name(last["file"]))
     told = f"batch, {when}: {last['rows']:,} rows by version {last['version']} {ago(last['finished_at'])}"
     if last["unscored"]:
         told += f", {last['unscored']:,} of them not scored for lack of values"

@@ -1,10 +1,11 @@
 """Maturity scorecard: which practices the spec and the store of a stack show, each with its evidence.
 
-The 28 tests are those of Breck, Cai, Nielsen, Salib, Sculley: "The ML Test Score: A Rubric for ML Production Readiness
-and Technical Debt Reduction" (IEEE Big Data 2017), sections II to V. The paper gives half a point for a test done by hand
-and recorded, one point for one that runs by itself; the score is the least of the four sections' sums. Only what runs by
-itself can be seen here, so tests that people do count as not shown, and the score is a lower bound. The levels are those
-of Google's "MLOps: Continuous delivery and automation pipelines in machine learning" (Cloud Architecture Center).
+The 28 tests are those of Breck, Cai, Nielsen, Salib, Sculley: "The ML Test Score: A Rubric for ML Production
+Readiness and Technical Debt Reduction" (IEEE Big Data 2017), sections II to V. The paper gives half a point for a
+test done by hand and recorded, one point for one that runs by itself; the score is the least of the four sections'
+sums. Only what runs by itself can be seen here, so tests that people do count as not shown, and the score is a lower
+bound. The levels are those of Google's "MLOps: Continuous delivery and automation pipelines in machine learning"
+(Cloud Architecture Center).
 """
 
 from __future__ import annotations

@@ -19,14 +19,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, styles
     """Print a table.
 
     Arguments:
-        columns: headings.
+        columns: headings; where all are empty, no heading is shown.
         rows: values; None is shown as a dash.
         styles: Rich style of each row.
     """
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
     for name in columns:
         table.add_column(name, overflow="fold")
     for place, row in enumerate(rows):

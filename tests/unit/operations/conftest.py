@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from mlops_runtime.definition import Definition
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.tracking import Tracking

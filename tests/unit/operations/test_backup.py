@@ -9,6 +9,7 @@ import threading
 
 import polars as pl
 import pytest
+
 from mlops_runtime.backup import backup, restore
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.release import release, roll_back

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+
 from mlops_runtime.deployment import deploy
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.steps.batch import score

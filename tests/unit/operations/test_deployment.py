@@ -5,6 +5,7 @@ import multiprocessing
 import socket
 
 import pytest
+
 from mlops_runtime.deployment import RefusedError, deploy, go_back
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.stores import deployments

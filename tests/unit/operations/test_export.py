@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+
 from mlops_runtime.deployment import deploy
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.steps.export import export

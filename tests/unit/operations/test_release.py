@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mlops_runtime.deployment import RefusedError
 from mlops_runtime.errors import BadInputError, StepError
 from mlops_runtime.release import approve, reject, release, roll_back

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+
 from mlops_runtime.errors import BadDataError, BadInputError
 from mlops_runtime.scoring import Scorer
 
