@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlops_runtime.errors import StepError
 from mlops_runtime.stores.layout import Store, write_atomically
+from mlops_runtime.stores.locks import exclusive
 
 
 class Deployment(BaseModel):
@@ -115,10 +115,7 @@ def unpoint(store: Store, endpoint: str) -> None:
 @contextmanager
 def locked(store: Store, model: str) -> Iterator[None]:
     """Hold the model's deployment lock: pipeline, approvals and rollbacks change its pointers one at a time."""
-    path = store.deployment(model).with_name(f".{model}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with exclusive(store.deployment(model).with_name(f".{model}.lock")):
         yield
 
 
