@@ -4,18 +4,15 @@ Everybody starts from the same Parquet files, whose rows are in no order, and en
 whatever else a contender needs is in its time. `join-built` takes our offline store as a pipeline run leaves it
 (sorted, one row for each key and time), as every join but a snapshot's first does.
 
-Feast runs in a process of its own, its imports and its `apply` outside the clock; telemetry is off.
+Feast runs in a process and environment of its own, its imports and its `apply` outside the clock; telemetry is off.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +23,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from benchmarks.common import BenchmarkError, environment, figure, peer_python, write_results
 from mlops_runtime.stores.features import View, join, one_row_a_time
 from mlops_runtime.stores.online import OnlineStore, entity_key
 
@@ -58,7 +56,7 @@ def run(out: Path) -> dict[str, float]:
         "feast-file": our_rows.equals(_normal(feast_rows["file"])),
     }
     if not (exact["duckdb"] and exact["feast-duckdb"]):
-        raise SystemExit(f"the joins differ: {exact}")
+        raise BenchmarkError(f"the joins differ: {exact}")
     seconds = {**ours, "duckdb": duck, "feast-duckdb": peers["duckdb"], "feast-file": peers["file"]}
     ratios = {
         "join-duckdb": duck / ours["join"],
@@ -87,9 +85,16 @@ def run(out: Path) -> dict[str, float]:
         "materialized_entities_per_second": {"ours": online["entities"], "feast": peers["materialize"]},
         "ratios": ratios,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "join.json").write_text(json.dumps(results, indent=2))
-    _figure(seconds, out / "join.png")
+    write_results(out, "join", results)
+    calls = results["online_calls_per_second"]
+    figure(
+        out / "join.png",
+        [
+            ("join, s", {"ours": seconds["join"], "DuckDB": duck, "Feast\n(DuckDB)": peers["duckdb"]}),
+            ("online, 1 entity, calls/s", {"ours": calls["ours-1"], "Feast": calls["feast-1"]}),
+            ("online, 100 entities, calls/s", {"ours": calls["ours-100"], "Feast": calls["feast-100"]}),
+        ],
+    )
     for name, value in seconds.items():
         counted = rows.get(name, rows["ours"])
         print(f"{name:15} {value:8.3f} s   {counted:,} rows")
@@ -202,29 +207,15 @@ def _our_online(root: Path) -> dict[str, float]:
 
 def _feast(root: Path) -> dict[str, float]:
     peer = Path(__file__).with_name("feast_peer.py")
-    environment = {**os.environ, "FEAST_USAGE": "False", "FEAST_TELEMETRY": "False", "PYTHONWARNINGS": "ignore"}
-    shutil.copy(peer, root / "peer.py")
+    quiet = {"FEAST_USAGE": "False", "FEAST_TELEMETRY": "False", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [sys.executable, str(root / "peer.py"), str(root)], env=environment, capture_output=True, text=True, check=False
+        [str(peer_python("join")), str(peer), str(root)],
+        env=environment() | quiet,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
-        raise SystemExit(f"Feast failed (is it installed? `uv sync --group dev`):\n{done.stderr}")
+        raise BenchmarkError(f"Feast failed:\n{done.stderr[-2000:]}")
     measured: dict[str, float] = json.loads((root / "feast.json").read_text())
     return measured
-
-
-def _figure(seconds: dict[str, float], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
-    names = list(seconds)[::-1]
-    bars = axes.barh(names, [seconds[name] for name in names], color=["#888"] * (len(names) - 2) + ["#2a6"] * 2)
-    axes.bar_label(bars, fmt="%.2f s", padding=3)
-    axes.set_xlabel("seconds")
-    axes.set_title(f"Point-in-time join, {EVENTS:,} events, {LABELS:,} labels")
-    axes.margins(x=0.15)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
