@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mlops_runtime.errors import BadInputError, StepError
+from mlops_runtime.errors import BadInputError, StepError, disk_full
 
 app = typer.Typer(
     name="mlops-runtime",
@@ -231,3 +231,8 @@ def main() -> None:
             f"interrupted by {signal.Signals(error.number).name}; the next run goes on where this one was", err=True
         )
         sys.exit(128 + error.number)
+    except Exception as error:
+        if (full := disk_full(error)) is None:
+            raise
+        typer.echo(f"error: {full}", err=True)
+        sys.exit(full.exit_code)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
+
+_FULL: Final = ("No space left on device", "disk is full", "Disk quota exceeded")
 
 
 class StepError(Exception):
@@ -37,3 +40,24 @@ class LimitError(StepError):
     """A step went over its time, memory or disk limit (exit code 12)."""
 
     exit_code = 12
+
+
+def disk_full(error: BaseException) -> LimitError | None:
+    """The failure to tell the user where an error was caused by a full disk; None for any other error.
+
+    Libraries wrap the system's error in errors of their own, some of them as text only.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        by_number = isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT)
+        if by_number or any(text in str(each) for text in _FULL):
+            return LimitError(
+                f"the disk is full ({_first_line(error)}). Delete old runs, captures or snapshots, or move the data "
+                "directory (platform.local.data_dir); the next run goes on where this one was"
+            )
+        each = each.__cause__ or each.__context__
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

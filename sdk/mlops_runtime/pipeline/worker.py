@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_runtime.definition import Definition
-from mlops_runtime.errors import RejectedError, StepError
+from mlops_runtime.errors import RejectedError, StepError, disk_full
 from mlops_runtime.pipeline import records
 from mlops_runtime.pipeline.orphans import end_with_parent
 from mlops_runtime.pipeline.supervisor import STEPS, read_definition
@@ -69,13 +70,15 @@ def main(descriptor: int) -> None:
     except StepError as error:
         events.send("end", status=_status(error), message=str(error), exit_code=error.exit_code, **_ended(run, error))
     except Exception as error:  # reported in one line; the whole of it goes to the run's log
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        full = disk_full(error)
         details = f"; details in {records.log_path(run.store, run.definition.identity.name, run.id)}" if run else ""
         events.send(
             "end",
             status="failed",
-            message=f"unexpected {type(error).__name__}: {error}{details}",
-            exit_code=1,
+            message=str(full) if full else f"unexpected {type(error).__name__}: {error}{details}",
+            exit_code=full.exit_code if full else 1,
             **_ended(run, error),
         )
 
@@ -183,7 +186,8 @@ def _ended(run: Run | None, error: Exception) -> dict[str, Any]:
     try:
         _record_end(run, _status(error), str(error))
     except Exception:  # the failure that is reported is the first one
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
     registered = run.directory / "register" / "step.json"
     return {"version": json.loads(registered.read_text())["outputs"]["version"]} if registered.exists() else {}
 

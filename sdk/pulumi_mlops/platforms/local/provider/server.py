@@ -161,6 +161,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             return operation(handler, context)
         except ProviderError as error:
             _abort(call, grpc.StatusCode.UNKNOWN, str(error))
+        except OSError as error:
+            # The machine's answer, such as a full disk; it names the file.
+            _abort(call, grpc.StatusCode.UNKNOWN, f"{error.filename or 'data directory'}: {error.strerror or error}")
         except Exception:
             # A defect of ours, not the user's mistake: here a traceback is what helps.
             _abort(call, grpc.StatusCode.INTERNAL, traceback.format_exc())
