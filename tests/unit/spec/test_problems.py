@@ -276,3 +276,13 @@ def test_the_label_of_the_same_rows_is_no_feature(tmp_path: Path) -> None:
     )
     found = problems(tmp_path, text.replace("inputs: [rooms]", "views: [rents]"))
     assert [problem.code for problem in found] == ["MLOPS-S045"]
+
+
+def test_a_list_of_an_overlay_hides_the_one_of_the_spec(tmp_path: Path) -> None:
+    overlay = "    platform: {local: {tracking_ui: {port: 8080}}}\n    endpoints: [⟨{name: delay, kind: rest}]"
+    text = FULL.read_text(encoding="utf-8").replace("    training: {tuning: null}", overlay)
+    before = text.partition("⟨")[0]
+    found = problems(tmp_path, text.replace("⟨", ""), "dev")
+    (clash,) = [problem for problem in found if problem.code == "MLOPS-S043"]
+    assert clash.field == "environments.dev.endpoints[0].port"
+    assert (clash.line, clash.column) == (before.count("\n") + 1, len(before.rsplit("\n", 1)[-1]) + 1)
