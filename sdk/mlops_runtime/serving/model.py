@@ -59,7 +59,8 @@ class Model:
             if rows == 1:
                 arrays[self._label] = self._one_label[probabilities.item(self._positive) >= self._threshold]
             else:
-                reached = probabilities[:, self._positive] >= self._threshold
+                # In double precision as for one row: NumPy would round a plain float to the array's dtype.
+                reached = probabilities[:, self._positive] >= np.float64(self._threshold)
                 arrays[self._label] = self._classes[reached.view(np.int8)]
         return arrays
 

@@ -48,6 +48,19 @@ def test_the_manifests_threshold_decides_the_label(tmp_path, runtime, threshold)
     assert one_by_one == expected
 
 
+def test_a_probability_at_the_threshold_reaches_it_and_one_below_does_not(tmp_path):
+    directory = kit.write_bundle(tmp_path)
+    _, given = columns(2)
+    probability = load(directory).predict(given, 2)[1][0, 1]
+    below = float(np.nextafter(float(probability), 2))  # rounds to the probability in single precision
+
+    for threshold, expected in ((float(probability), 1), (below, 0)):
+        kit.change_manifest(directory, threshold=threshold)
+        model = load(directory)
+        assert model.predict(given, 2)[0][0] == expected
+        assert model.predict({name: array[:1] for name, array in given.items()}, 1)[0][0] == expected
+
+
 def numeric_bundle(directory, classes=("0", "1")):
     """Two float columns and an integer one, so that one row goes through bound buffers."""
     import hashlib
