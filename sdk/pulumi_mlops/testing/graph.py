@@ -90,5 +90,5 @@ def capture(program: Callable[[], Any], *, outputs: Outputs = local_outputs, pro
 
     mocks.set_mocks(Recorder(), project=project, stack="test", preview=False)
 
-    pulumi.runtime.test(program)()
+    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
     return graph

@@ -165,6 +165,6 @@ def test_a_secret_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.M
 def test_more_memory_than_the_machine_has_is_refused_before_anything_is_declared(folder: Path) -> None:
     training = {**yaml.safe_load(SPEC)["training"], "compute": {"memory": "900Ti"}}
     graphs: list[Graph] = []
-    with pytest.raises(pulumi.RunError, match=r"training\.compute.memory: 921600\.0Gi asked for"):
+    with pytest.raises(pulumi.RunError, match=r"training\.compute\.memory: 900\.0Ti asked for"):
         graphs.append(declare(folder, training=training))
     assert graphs == []
