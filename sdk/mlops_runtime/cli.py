@@ -6,6 +6,7 @@ Every command imports its own libraries when it runs, and no others: a server ne
 from __future__ import annotations
 
 import getpass
+import os
 import signal
 import sys
 from pathlib import Path
@@ -86,10 +87,11 @@ def _add_step(name: str, summary: str) -> None:
         json: Json = False,
     ) -> None:
         from mlops_runtime.pipeline import records
-        from mlops_runtime.pipeline.supervisor import read_definition
+        from mlops_runtime.pipeline.supervisor import ENVIRONMENT, read_definition
         from mlops_runtime.pipeline.worker import commit_of, execute
         from mlops_runtime.steps.base import Run
 
+        os.environ.update({**ENVIRONMENT, **os.environ})
         content = read_definition(definition)
         run = Run(
             id=records.check_id(run_id) if run_id else records.new_id(),

@@ -30,6 +30,16 @@ from mlops_runtime.stores.layout import Store
 STEPS = ("ingest", "verify", "featurize", "train", "evaluate", "validate", "register", "deploy")
 """The steps, in order."""
 
+ENVIRONMENT = {
+    # Threads that wait for each other in a busy loop make a fit 10 times slower as soon as anything else runs here
+    # (measured: 60,000 rows of boosting, 18.7 s spinning and 1.4 s sleeping, on 2 busy cores).
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # User code that iterates over sets of strings does so in the same order each time.
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
+"""Set for the process of the steps, unless the caller's environment says otherwise."""
+
 _POLL_SECONDS = 0.2
 _DISK_SECONDS = 1.0
 _GRACE_SECONDS = 3.0
@@ -202,7 +212,7 @@ class _Supervisor:
             # The lock is held by the child too: a new run can't start while steps of a dead supervisor still end.
             pass_fds=(writer, lock.fileno()),
             start_new_session=True,
-            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"},
+            env={**ENVIRONMENT, **os.environ},
             text=True,
         )
         os.close(writer)
