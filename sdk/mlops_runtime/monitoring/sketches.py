@@ -33,7 +33,8 @@ BINS = 10
 """Bins of the population stability index: the deciles of the baseline (Siddiqi, "Credit Risk Scorecards", 2006)."""
 
 EPSILON = 1e-4
-"""Smallest share that a bin counts as having, so that an empty bin gives a large index and not an infinite one."""
+"""Smallest share that a bin counts as having, so that an empty bin gives a large index and not an infinite one; half a
+row, where that is more: that a small window has none of a rare value says little."""
 
 MIN_SHARE = 0.01
 """Values rarer than this in the baseline share one bin: by themselves, small windows would make them look drifted."""
@@ -207,7 +208,10 @@ def psi(baseline: Sketch, current: Sketch) -> float:
     Raises:
         ValueError: a sketch is empty, or one holds numbers and the other counts of values.
     """
-    before, now = (np.maximum(share, EPSILON) for share in shares(baseline, current))
+    before, now = (
+        np.maximum(share, max(EPSILON, 0.5 / sketch.rows))
+        for share, sketch in zip(shares(baseline, current), (baseline, current), strict=True)
+    )
     return float(np.sum((now - before) * np.log(now / before)))
 
 
