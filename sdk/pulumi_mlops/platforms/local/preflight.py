@@ -25,11 +25,6 @@ def problems(spec: Spec) -> list[str]:
         found.append(
             f"platform.local.min_free_disk: {_size(local.min_free_disk)} asked for, {nearest} has {_size(free)}"
         )
-    if shutil.which("pulumi-resource-mlops-local") is None:
-        found.append(
-            "the local provider (pulumi-resource-mlops-local) is not on PATH; activate the environment that "
-            "pulumi-mlops is installed in"
-        )
     return found
 
 
