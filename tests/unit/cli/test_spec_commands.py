@@ -3,9 +3,9 @@
 import json
 import os
 import pty
+import resource
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -155,12 +155,14 @@ def test_colour_on_a_terminal_unless_no_color(tmp_path: Path) -> None:
 
 
 def test_validate_answers_within_its_limit() -> None:
+    """0.4 s on a quiet machine; processor time, which waits for nothing, says the same on a busy one."""
     mlops("validate", FULL)  # compiles
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert mlops("validate", FULL).returncode == 0
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 0.4, times
 
 
