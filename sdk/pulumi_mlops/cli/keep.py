@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +51,8 @@ def restore(
 
     stack = Stack.open(spec, environment, must_exist=False)
     made = run(stack.store, file, force=force, stopped=lambda: stack.services is None)
+    details = {"file": file.name, "created_at": made.created_at}
+    stack.control.audit(getpass.getuser(), "restore", stack.model, details)
     if as_json:
         print_json(asdict(made))
         return

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from pulumi_mlops.cli.http import ask
@@ -18,6 +19,9 @@ State = Literal["ok", "attention", "bad", "off"]
 """Works; works, and a person should look; does not work; not there yet, which is no fault."""
 
 _PROBE_SECONDS: Final = 2.0
+
+_LATE_WINDOWS: Final = 3
+"""Windows without a report after which a monitor is looked at."""
 
 
 @dataclass(frozen=True)
@@ -241,9 +245,14 @@ def _monitors(stack: Stack) -> Iterator[Component]:
             continue
         window, alerts = latest["window"], latest["alerts"]
         told = f"window to {window['end']}: {window['traffic']['requests']:,} requests, {window['rows']:,} rows judged"
+        age = datetime.now(UTC) - datetime.fromisoformat(latest["updated_at"])
+        state: State = "ok"
+        if age > _LATE_WINDOWS * monitor.window:
+            state, told = "attention", f"{told}; nothing since, is its service running?"
         if alerts:
+            state = "bad"
             told += "; alert: " + ", ".join(f"{alert['signal']} since {alert['since']}" for alert in alerts)
-        yield Component("monitor", monitor.name, "bad" if alerts else "ok", told, {"alerts": alerts, "window": window})
+        yield Component("monitor", monitor.name, state, told, {"alerts": alerts, "window": window})
 
 
 def _services(stack: Stack) -> Iterator[Component]:

@@ -40,7 +40,7 @@ def retrain(
     work, new = stack.control.enqueue(stack.model, "manual", who)
     tell: Callable[[str], None] = (lambda _: None) if as_json else print_text
     if now:
-        finished = _run_here(stack, work, tell)
+        finished = _run_here(stack, work, tell) or _follow(stack, work, tell, timeout)
     elif not wait:
         _print_queued(stack, work, new, as_json)
         return
@@ -80,13 +80,17 @@ def _scheduler_runs(stack: Stack) -> bool:
     return state is not None and state.state in ("RUNNING", "STARTING")
 
 
-def _run_here(stack: Stack, work: Work, tell: Callable[[str], None]) -> Work:
+def _run_here(stack: Stack, work: Work, tell: Callable[[str], None]) -> Work | None:
+    """Run the work in this process; None where a running scheduler has already taken it."""
     from mlops_runtime.errors import StepError
     from mlops_runtime.pipeline import BusyError, run_pipeline
 
     control = stack.control
     claimed = control.claim(stack.model, id=work.id)
     if claimed is None:
+        if _found(stack, work.id).status != "queued":
+            tell(f"Number {work.id} was taken by the scheduler")
+            return None
         raise Failure(
             f"a run of {stack.model} is under way already (number {work.id} waits for it)",
             hint="mlops retrain --wait follows it.",

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -205,6 +206,24 @@ def test_status_of_a_stack_whose_services_are_down(mlops, up, registered, real_b
     assert "Degraded: " in mlops("status")[1]
 
 
+@pytest.mark.parametrize(
+    ("age", "alerts", "state"),
+    [(10, [], "ok"), (400, [], "attention"), (10, [{"signal": "latency_p99", "since": "2026-01-01T00:00:00Z"}], "bad")],
+)
+def test_monitors_show_their_last_window(mlops, up, store, tmp_path, age, alerts, state):
+    monitor = "monitors: [{name: watch, endpoint: delay, window: 60s, signals: {latency_p99: 1s}}]"
+    (tmp_path / "mlops.yaml").write_text(SPEC + monitor)
+    window = {"end": "2026-01-01T00:01:00Z", "rows": 7, "traffic": {"requests": 70}}
+    updated = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
+    folder = store.monitoring("watch")
+    folder.mkdir(parents=True)
+    (folder / "latest.json").write_text(json.dumps({"updated_at": updated, "window": window, "alerts": alerts}))
+    components = json.loads(mlops("status", "--json")[1])["components"]
+    (found,) = [item for item in components if item["kind"] == "monitor"]
+    assert found["state"] == state
+    assert "70 requests, 7 rows judged" in found["summary"]
+
+
 def test_the_scorecard_grows_with_what_the_stack_shows(mlops, up, registered):
     registered("approved", "approved")
     for version in (1, 2):
@@ -284,6 +303,21 @@ def test_a_second_run_in_the_foreground_is_refused(mlops, up, store):
     assert "a run of delay is under way already" in err
 
 
+def test_a_run_that_the_scheduler_takes_first_is_followed(mlops, up, store, monkeypatch):
+    control = Control(store.control_db)
+
+    def claimed_by_the_scheduler(self, model, *, id):
+        work = scheduler_claims(control, model)
+        control.finish(work.id, "succeeded", run_id="r2")
+
+    scheduler_claims = Control.claim
+    monkeypatch.setattr(Control, "claim", claimed_by_the_scheduler)
+    code, out, _ = mlops("retrain", "--now")
+    assert code == 0
+    assert "was taken by the scheduler" in out
+    assert "Run r2 succeeded" in out
+
+
 def test_logs_are_listed_and_cut(mlops, up, store):
     folder = store.services / "logs"
     folder.mkdir(parents=True)
@@ -328,6 +362,8 @@ def test_backup_and_restore(mlops, up, registered, store, tmp_path):
     store.root.rename(tmp_path / "lost")
     assert mlops("restore", "b.tar.gz")[0] == 0
     assert deployments.current(store, "delay").version == 1
+    entry = Control(store.control_db).audit_log()[0]
+    assert (entry.action, entry.subject, entry.details["file"]) == ("restore", "delay", "b.tar.gz")
 
 
 @pytest.mark.parametrize(
