@@ -46,7 +46,7 @@ test: ## run the tests (ARGS="-k name" for pytest)
 bench: env ## run the benchmarks (BENCH=serving for one of them)
 	@$(BIN)/python -m benchmarks $(BENCH)
 schema: env ## write the spec's JSON Schema
-	@$(BIN)/mlops schema --write
+	@$(BIN)/mlops schema --output sdk/pulumi_mlops/spec/schema.json
 clean: ## remove what tools left behind; keeps .venv, state and data
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, str]] = {
     "validate": "spec:validate",
     "schema": "spec:schema",
     "migrate": "spec:migrate",
+    "graph": "graph:graph",
     "status": "status:status",
     "predict": "predict:predict",
     "runs": "history:runs",
