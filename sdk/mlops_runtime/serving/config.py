@@ -89,7 +89,7 @@ class ServingConfig:
 
     @property
     def last_served(self) -> Path:
-        """Copy of the last pointer that was served, for a restart while the current one is refused."""
+        """The last pointers that were served, for a restart while the current one is refused."""
         return self.pointer.parent / ".served" / self.pointer.name
 
     @property

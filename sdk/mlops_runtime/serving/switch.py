@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 
+REMEMBERED = 3
+"""Versions that a restart may fall back to, the deployed one among them."""
+
 _Stamp = tuple[int, int, int] | None
 
 
@@ -89,10 +92,12 @@ class Switch:
             self.refused = None
         else:
             await self._follow(self._config.pointer)
-        if not self.settled and self.served is None and self.refused is not None and self._config.last_served.exists():
-            # The process restarted while a bad version is deployed: go on with what it served before.
+        if not self.settled and self.served is None and self.refused is not None:
+            # The process restarted while a bad version is deployed: go on with the last good one.
             refused, watched = self.refused, self._watched
-            await self._follow(self._config.last_served)
+            for before in self._remembered():
+                if self.served is None:
+                    await self._follow(before)
             self.refused, self._watched = refused, watched
         self.settled = True
 
@@ -101,10 +106,10 @@ class Switch:
         if self._online is not None:
             self._online.close()
 
-    async def _follow(self, pointer: Path) -> None:
+    async def _follow(self, pointer: Path | _Pointer) -> None:
         version: int | None = None
         try:
-            deployed = _read_pointer(pointer)
+            deployed = _read_pointer(pointer) if isinstance(pointer, Path) else pointer
             version = deployed.version
             directory = self._bundle_directory(deployed.bundle)
             self._watched = {path: _stamp(path) for path in (directory / "manifest.json", directory)}
@@ -116,7 +121,7 @@ class Switch:
                 deployed.digest,
             ):
                 self._switch(await asyncio.to_thread(self._load, directory, deployed.version, deployed.digest))
-                if pointer == self._config.pointer:
+                if isinstance(pointer, Path):
                     self._remember(deployed)
         except Exception as error:  # whatever a damaged bundle makes a library raise, the server goes on
             reason = str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
@@ -165,10 +170,22 @@ class Switch:
         _log.info("serving version %s (before: %s)", served.model.version, before.model.version if before else "none")
 
     def _remember(self, deployed: _Pointer) -> None:
+        before = self._remembered()
+        versions = [each.version for each in before]
+        if deployed.version in versions:
+            # Going back to a version takes out those that came after it.
+            before = before[versions.index(deployed.version) + 1 :]
         try:
-            write_atomically(self._config.last_served, orjson.dumps(deployed).decode())
+            write_atomically(self._config.last_served, orjson.dumps([deployed, *before][:REMEMBERED]).decode())
         except OSError as error:
             _log.warning("cannot note the served version in %s: %s", self._config.last_served, error.strerror)
+
+    def _remembered(self) -> list[_Pointer]:
+        """Versions that were served, the latest first; one whose bundle is bad by now is refused like any other."""
+        try:
+            return [_pointer(each) for each in orjson.loads(self._config.last_served.read_bytes())]
+        except (OSError, orjson.JSONDecodeError, BundleError, TypeError):
+            return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +198,12 @@ class _Pointer:
 
 def _read_pointer(path: Path) -> _Pointer:
     try:
-        document = orjson.loads(path.read_bytes())
+        return _pointer(orjson.loads(path.read_bytes()))
     except (OSError, orjson.JSONDecodeError) as error:
         raise BundleError(f"the deployment pointer cannot be read: {error}") from None
+
+
+def _pointer(document: object) -> _Pointer:
     kinds = {"model": str, "version": int, "bundle": str, "digest": str}
     if not isinstance(document, dict) or any(type(document.get(key)) is not kind for key, kind in kinds.items()):
         raise BundleError("the deployment pointer is malformed: it needs model, version, bundle and digest")

@@ -172,6 +172,22 @@ def test_a_restart_while_a_bad_version_is_deployed_serves_the_last_good_one(data
         assert "digest" in refused(server)
 
 
+def test_a_version_that_was_damaged_after_it_served_gives_way_to_the_one_before(data_dir):
+    kit.write_bundle(data_dir, 3)
+    for number in (1, 2, 3):
+        kit.deploy(data_dir, number)
+        if number < 3:
+            with kit.serving(data_dir):
+                pass
+    with kit.serving(data_dir) as server:
+        kit.deploy(data_dir, 2)
+        kit.until(lambda: version(server) == "2", seconds=5)
+    corrupt_model(data_dir)
+    with kit.serving(data_dir) as server:
+        assert version(server) == "1", "version 3 was rolled back from: it must not come back by itself"
+        assert "digest" in refused(server)
+
+
 def test_a_mended_bundle_is_taken_without_a_new_deployment(data_dir):
     kit.deploy(data_dir, 1)
     with kit.serving(data_dir) as server:
