@@ -1,4 +1,4 @@
-"""A picture of the stack that a spec declares: a Mermaid flowchart (https://mermaid.js.org), which many viewers draw."""
+"""A picture of the stack that a spec declares: a Mermaid flowchart (https://mermaid.js.org)."""
 
 from __future__ import annotations
 
