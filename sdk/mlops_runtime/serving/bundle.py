@@ -41,11 +41,11 @@ class Output:
 class View:
     """Features of one view that the model takes, and the columns that identify an entity of it.
 
-    `ttl_seconds` (None: for ever) is the age beyond which a value counts as missing, as in training.
+    `features` maps each to the model's column, which has another name where that one is taken. `ttl_seconds` (None: for ever) is the age beyond which a value counts as missing, as in training.
     """
 
     name: str
-    features: tuple[str, ...]
+    features: dict[str, str]
     join_keys: tuple[str, ...]
     ttl_seconds: float | None = None
 
@@ -148,7 +148,7 @@ def _manifest(document: dict[str, Any]) -> Manifest:
         views=tuple(
             View(
                 view["view"],
-                tuple(view["features"]),
+                dict(view["features"]),
                 tuple(view.get("join_keys") or enrichment["join_keys"]),
                 view.get("ttl_seconds"),
             )

@@ -24,8 +24,7 @@ class Enrichment:
         specs = {column.name: column for column in manifest.inputs}
         self._views: list[tuple[View, list[tuple[str, Column]]]] = []
         for view in manifest.views:
-            # Where two views have a feature of the same name, the model's columns carry the view's name.
-            named = [(feature, specs.get(feature, specs.get(f"{view.name}__{feature}"))) for feature in view.features]
+            named = [(feature, specs.get(column)) for feature, column in view.features.items()]
             wanted = [(feature, spec) for feature, spec in named if spec is not None]
             if wanted:
                 self._views.append((view, wanted))

@@ -18,7 +18,7 @@ from mlops_runtime.scoring import Scorer
 from mlops_runtime.steps import card, frames, onnx_export, recording
 from mlops_runtime.steps.base import Outputs, Run, Step, digest_of_file
 from mlops_runtime.steps.evaluate import EvaluateOutputs
-from mlops_runtime.steps.featurize import FeaturizeOutputs
+from mlops_runtime.steps.featurize import FeaturizeOutputs, feature_names
 from mlops_runtime.steps.ingest import IngestOutputs
 from mlops_runtime.steps.train import TrainOutputs
 from mlops_runtime.steps.validate import ValidateOutputs
@@ -301,13 +301,12 @@ def _manifest(
 def _enrichment(run: Run) -> dict[str, Any] | None:
     """Features that a server can look up by an entity's keys: those of the views that are kept online."""
     definition = run.definition
-    names = {column.name for column in run.outputs("featurize", FeaturizeOutputs).columns}
+    names = feature_names(definition)
     views = []
     for name in definition.training.views:
         view = definition.views[name]
-        found = [feature for feature in view.features if feature in names]
-        if view.online and found:
-            views.append({"view": name, "features": found, "join_keys": view.keys, "ttl_seconds": view.ttl})
+        if view.online:
+            views.append({"view": name, "features": names[name], "join_keys": view.keys, "ttl_seconds": view.ttl})
     if not views:
         return None
     keys = list(dict.fromkeys(key for view in views for key in definition.views[str(view["view"])].keys))

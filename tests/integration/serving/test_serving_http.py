@@ -227,7 +227,11 @@ def test_the_estimator_serves_where_there_is_no_graph(tmp_path):
     np.testing.assert_allclose(got, estimator.predict_proba(part), atol=1e-6)
 
 
-ENRICHMENT = {"join_keys": ["tail"], "views": [{"view": "planes", "features": ["distance", "dep_hour"]}]}
+# The feature `miles` is the model's column `distance`: names differ where an input or another view has the name too.
+ENRICHMENT = {
+    "join_keys": ["tail"],
+    "views": [{"view": "planes", "features": {"miles": "distance", "dep_hour": "dep_hour"}}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -236,14 +240,14 @@ def enriched(tmp_path_factory):
     kit.write_bundle(data_dir, enrichment=ENRICHMENT)
     kit.deploy(data_dir, 1)
     store = OnlineStore(data_dir / "features" / "online.db")
-    store.create("planes", {"distance": "float32", "dep_hour": "float32"})
+    store.create("planes", {"miles": "float32", "dep_hour": "float32"})
     now = time.time()
     store.write(
         "planes",
         [
-            {"entity_key": ["N1"], "event_timestamp": now, "distance": 750.0, "dep_hour": 20.0},
-            {"entity_key": ["N2"], "event_timestamp": now, "distance": 50.0, "dep_hour": None},
-            {"entity_key": ["N3"], "event_timestamp": now, "distance": None, "dep_hour": 1.0},
+            {"entity_key": ["N1"], "event_timestamp": now, "miles": 750.0, "dep_hour": 20.0},
+            {"entity_key": ["N2"], "event_timestamp": now, "miles": 50.0, "dep_hour": None},
+            {"entity_key": ["N3"], "event_timestamp": now, "miles": None, "dep_hour": 1.0},
         ],
     )
     with kit.serving(data_dir, enrichment=True) as server:

@@ -6,7 +6,7 @@ from mlops_runtime.serving.bundle import BundleError, read_bundle
 
 def test_a_bundle_is_read(tmp_path):
     directory = kit.write_bundle(
-        tmp_path, 3, enrichment={"join_keys": ["tail"], "views": [{"view": "p", "features": ["a"]}]}
+        tmp_path, 3, enrichment={"join_keys": ["tail"], "views": [{"view": "p", "features": {"a": "a"}}]}
     )
 
     bundle = read_bundle(directory)
