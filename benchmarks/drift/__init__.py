@@ -2,7 +2,8 @@
 
 Ours is the code of the monitor: the window comes from Parquet in chunks, goes into sketches, and those are compared
 with the sketches that training left; reading is in its time. The peer has both tables in memory when its clock starts,
-and its imports are outside of it. Everybody runs in a process of its own, whose peak resident memory counts.
+and its imports are outside of it. Everybody runs in a process of its own, whose peak resident memory counts. Times are
+compared as processor time, which other work on the machine changes least; of the peer's, elapsed time where it is less.
 
 Eight features have drifted; the verdicts on all twenty must be the same: with the same statistic and threshold (PSI,
 0.25), and with what Evidently chooses by default (normed Wasserstein and Jensen-Shannon distances, 0.1).
@@ -56,29 +57,30 @@ def run(out: Path) -> dict[str, float]:
     if len(expected) != 20 or wrong:
         raise BenchmarkError(f"the verdicts differ from what was made: {wrong or expected}")
     window = statistics.median(ours["windows_s"])
-    whole = ours["baseline_s"] + window
-    ratios = {
-        "drift-default": default["seconds"] / window,
-        "drift-psi": psi["seconds"] / window,
-        "drift-memory": min(default["peak_bytes"], psi["peak_bytes"]) / ours["peak_bytes"],
-        "drift-psi-with-baseline": psi["seconds"] / whole,
-    }
     seconds = {"ours": window, "Evidently PSI": psi["seconds"], "Evidently": default["seconds"]}
     processor = {"ours": ours["window_cpu_s"], "Evidently PSI": psi["cpu_s"], "Evidently": default["cpu_s"]}
+    counted = {name: min(seconds[name], processor[name]) for name in seconds} | {"ours": processor["ours"]}
+    whole = ours["baseline_cpu_s"] + counted["ours"]
+    ratios = {
+        "drift-default": counted["Evidently"] / counted["ours"],
+        "drift-psi": counted["Evidently PSI"] / counted["ours"],
+        "drift-memory": min(default["peak_bytes"], psi["peak_bytes"]) / ours["peak_bytes"],
+        "drift-psi-with-baseline": counted["Evidently PSI"] / whole,
+    }
     memory = {"ours": ours["peak_bytes"], "Evidently PSI": psi["peak_bytes"], "Evidently": default["peak_bytes"]}
     megabytes = {name: round(size / 2**20, 1) for name, size in memory.items()}
     results: dict[str, Any] = {
         "rows": ROWS,
         "features": len(expected),
         "drifted": sorted(drifted),
-        "seconds": {**seconds, "ours, baseline made too": whole},
-        "processor_seconds": processor,
+        "seconds": seconds,
+        "processor_seconds": {**processor, "ours, baseline made too": whole},
         "peak_mib": megabytes,
         "columns": {"ours": ours["columns"], "Evidently PSI": psi["columns"], "Evidently": default["columns"]},
         "ratios": ratios,
     }
     write_results(out, "drift", results)
-    figure(out / "drift.png", [("seconds", seconds), ("peak memory, MiB", megabytes)])
+    figure(out / "drift.png", [("processor seconds", counted), ("peak memory, MiB", megabytes)])
     rows = [[name, f"{seconds[name]:.2f}", f"{processor[name]:.2f}", f"{megabytes[name]:,.0f}"] for name in seconds]
     print(table(["", "seconds", "processor s", "peak MiB"], rows))
     print(f"all three found the same {len(drifted)} of {len(expected)} features drifted")

@@ -240,7 +240,7 @@ def test_a_run_outside_of_the_queue_starts_the_cooldown_too(home: Home) -> None:
     home.control.enqueue("delay", "drift:flights", "monitor flights")
     for _ in range(20):
         scheduler.step()
-    assert home.calls() == []
+    assert [work.status for work in home.control.pending()] == ["queued"]
     records.write(home.store, record.model_copy(update={"started_at": "2026-01-01T00:00:00Z"}))
     home.done(scheduler, 1)
 
@@ -338,6 +338,18 @@ def test_new_data_asks_for_one_run(home: Home) -> None:
     assert len(home.control.history()) == 1
     home.behave(fingerprint={"lines": ['{"flights": "f3"}']})
     home.done(scheduler, 2)
+
+
+def test_data_that_changes_during_its_run_is_not_forgotten(home: Home) -> None:
+    snapshot(home, "f1")
+    home.behave(fingerprint={"lines": ['{"flights": "f2"}']}, pipeline={"seconds": 1})
+    scheduler = home.scheduler(retraining={"new_data": {"source": "flights", "interval_s": 0.05}, "cooldown_s": 0})
+    home.run_until(scheduler, lambda: (home.store.root / "pipeline.pid").exists())
+    home.behave(fingerprint={"lines": ['{"flights": "f3"}']})
+    looks = len(home.calls())
+    home.run_until(scheduler, lambda: len(home.calls()) >= looks + 2)
+    home.done(scheduler, 2)
+    assert [call[0] for call in home.calls()].count("pipeline") == 2
 
 
 def test_a_source_that_cannot_be_looked_at_is_logged(home: Home, caplog: pytest.LogCaptureFixture) -> None:
