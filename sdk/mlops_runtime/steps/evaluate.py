@@ -133,14 +133,15 @@ def _run(run: Run) -> EvaluateOutputs:
     with threadpool_limits(threads(training.compute.cpu)):
         outcome = metrics.predict(model, x, truth, definition)
         shuffled = _importance(model, x, truth, definition) if settings.importance == "permutation" else {}
-    names = list(settings.metrics)
-    found = metrics.intervals(outcome, names, settings.bootstrap, training.seed)
+    # The bootstrap's many short products only wait for each other in more than one thread.
+    with threadpool_limits(1):
+        found = metrics.intervals(outcome, list(settings.metrics), settings.bootstrap, training.seed)
+        segments, small = _segments(table, outcome, definition)
     classes = [] if training.task == "regression" else [frames.class_name(value) for value in model.classes_]
     positive = None
     if training.task == "binary":
         positive = frames.class_name(frames.positive_class(model.classes_, training.positive_class, training.label))
     base = _baseline(definition, features.training, truth, classes, positive)
-    segments, small = _segments(table, outcome, definition)
     curve = _curve(outcome, settings.calibration_bins)
     result = EvaluateOutputs(
         rows=outcome.rows,

@@ -107,18 +107,22 @@ def compare(
     Returns:
         The comparison, or None where the metric is undefined.
     """
+    from threadpoolctl import threadpool_limits
+
     name = definition.evaluation.primary
     sign = 1.0 if definition.evaluation.metrics[name] else -1.0
     mine, theirs = candidate.metric(name), champion.metric(name)
     if not (np.isfinite(mine) and np.isfinite(theirs)):
         return None
     bootstrap = definition.evaluation.bootstrap
-    drawn = np.array(
-        [
-            sign * (candidate.metric(name, w) - champion.metric(name, w))
-            for w in metrics.resamples(candidate.rows, bootstrap, definition.training.seed)
-        ]
-    )
+    # Short products, as in evaluate.
+    with threadpool_limits(1):
+        drawn = np.array(
+            [
+                sign * (candidate.metric(name, w) - champion.metric(name, w))
+                for w in metrics.resamples(candidate.rows, bootstrap, definition.training.seed)
+            ]
+        )
     drawn = drawn[np.isfinite(drawn)]
     difference = sign * (mine - theirs)
     # One is added on both sides so that the level is never claimed to be zero (Davison & Hinkley 1997, eq. 4.11).
