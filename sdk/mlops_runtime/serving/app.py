@@ -128,8 +128,7 @@ class App:
 
 
 def _metadata(manifest: Manifest, platform: str, enrichment: bool) -> dict[str, Any]:
-    looked_up = {feature for view in manifest.views for feature in view.features}
-    looked_up |= {f"{view.name}__{feature}" for view in manifest.views for feature in view.features}
+    looked_up = {column for view in manifest.views for column in view.features.values()}
     return {
         "name": manifest.model,
         "versions": [str(manifest.version)],

@@ -41,7 +41,8 @@ class Output:
 class View:
     """Features of one view that the model takes, and the columns that identify an entity of it.
 
-    `features` maps each to the model's column, which has another name where that one is taken. `ttl_seconds` (None: for ever) is the age beyond which a value counts as missing, as in training.
+    `features` maps each to the model's column, which has another name where that one is taken. `ttl_seconds` (None:
+    for ever) is the age beyond which a value counts as missing, as in training.
     """
 
     name: str

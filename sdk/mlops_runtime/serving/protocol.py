@@ -83,10 +83,7 @@ class Decoder:
         if enrich:
             for view in manifest.views:
                 self._keys.update(view.join_keys)
-                for feature in view.features:
-                    name = feature if feature in self._specs else f"{view.name}__{feature}"
-                    if name in self._specs:
-                        self._optional[name] = view.join_keys
+                self._optional.update(dict.fromkeys(view.features.values(), view.join_keys))
             self._keys -= set(self._specs)
 
     def decode(self, body: bytes) -> InferRequest:

@@ -263,7 +263,9 @@ def by_tail(*tails, **more):
 
 
 def test_features_left_out_are_looked_up(enriched):
-    got = enriched.infer(by_tail("N1", "N2", "N2")).json()["outputs"]
+    got = enriched.infer(by_tail("N1", "N2", "N2")).json()
+    assert "outputs" in got, got
+    got = got["outputs"]
     expected = enriched.infer(
         kit.named(dep_hour=[20.0, None, None], distance=[750.0, 50.0, 50.0], carrier=["UA"] * 3, stops=[1] * 3)
     ).json()["outputs"]

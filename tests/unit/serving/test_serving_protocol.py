@@ -250,7 +250,7 @@ def test_a_table_that_does_not_fit_is_refused(body, message):
 
 
 def test_columns_may_be_left_out_where_their_join_keys_are_given():
-    views = (View("planes", ("a", "seats"), ("tailnum",)),)
+    views = (View("planes", {"a": "a", "seats": "seats"}, ("tailnum",)),)
     body = {"inputs": [tensor("b", "FP32", [1, 2]), tensor("tailnum", "BYTES", ["N1", "N2"])]}
 
     request = decode(body, inputs=FLOATS, views=views, enrich=True)
