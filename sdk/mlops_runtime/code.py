@@ -212,6 +212,33 @@ def _import(directory: Path, module_name: str, reference: str, expects: str) -> 
         ) from error
 
 
+def pickled(definition: Definition, value: Any) -> bytes:
+    """A pickle that needs none of the user's modules to be read: what comes from them is in it, by value.
+
+    Arguments:
+        definition: the pipeline definition.
+        value: an estimator.
+    """
+    import cloudpickle
+
+    directory = definition.code.directory.resolve()
+    own = [module for module in list(sys.modules.values()) if _is_own(module, directory)]
+    for module in own:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return bytes(cloudpickle.dumps(value))
+    finally:
+        for module in own:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_own(module: object, directory: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or "site-packages" in file:
+        return False
+    return isinstance(module, ModuleType) and module.__name__ != "__main__" and _lies_in(module, directory)
+
+
 def _lies_in(module: ModuleType, directory: Path) -> bool:
     places = [module.__file__] if module.__file__ else list(getattr(module, "__path__", []))
     return any(Path(place).resolve().is_relative_to(directory) for place in places)

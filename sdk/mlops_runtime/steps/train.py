@@ -135,8 +135,9 @@ def _inputs(run: Run) -> dict[str, Any]:
 
 
 def _run(run: Run) -> TrainOutputs:
-    import cloudpickle
     from threadpoolctl import threadpool_limits
+
+    from mlops_runtime.code import pickled
 
     definition = run.definition
     settings = definition.training
@@ -159,7 +160,7 @@ def _run(run: Run) -> TrainOutputs:
         model = fit(definition, features.columns, x, y, params)
     seconds = time.monotonic() - started
     path = run.directory / "train" / "model.pkl"
-    path.write_bytes(cloudpickle.dumps(model))
+    path.write_bytes(pickled(definition, model))
     name = settings.estimator or settings.function
     run.progress(f"train: {name} on {len(x):,} rows, {x.shape[1]} inputs, fitted in {seconds:.1f} s")
     return TrainOutputs(

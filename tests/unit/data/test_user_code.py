@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -127,3 +128,18 @@ def test_a_secret_given_where_a_reference_belongs_is_not_quoted():
     with pytest.raises(BadInputError) as raised:
         secrets.resolve("postgres:topsecret")
     assert "topsecret" not in str(raised.value)
+
+
+def test_a_pickle_of_the_users_class_needs_none_of_the_users_modules(tmp_path):
+    write_code(tmp_path, "scales", "FACTOR = 3\n")
+    write_code(
+        tmp_path,
+        "models",
+        "from scales import FACTOR\n\n\nclass Tripled:\n    def predict(self, x):\n        return FACTOR * x\n\n\n"
+        "def train():\n    return Tripled()\n",
+    )
+    project = definition(tmp_path, {"a": source("a.csv")})
+    content = code.pickled(project, code.call(project, "models:train", expects="training"))
+    elsewhere = "import cloudpickle, sys; print(cloudpickle.loads(sys.stdin.buffer.read()).predict(14))"
+    done = subprocess.run([sys.executable, "-c", elsewhere], input=content, capture_output=True, check=True)
+    assert done.stdout == b"42\n"
