@@ -212,7 +212,7 @@ def _import(directory: Path, module_name: str, reference: str, expects: str) -> 
         ) from error
 
 
-def pickled(definition: Definition, value: Any) -> bytes:
+def pickled(definition: DataDefinition, value: Any) -> bytes:
     """A pickle that needs none of the user's modules to be read: what comes from them is in it, by value.
 
     Arguments:
