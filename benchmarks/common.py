@@ -97,7 +97,7 @@ def figure(path: Path, panels: Sequence[tuple[str, dict[str, float]]]) -> None:
     drawing, axes = plt.subplots(1, len(panels), figsize=(3.2 * len(panels), 3.4), squeeze=False)
     for axis, (title, bars) in zip(axes[0], panels, strict=True):
         drawn = axis.bar(list(bars), list(bars.values()), color=["#3b6ea5", "#b8b8b8", "#d9d9d9"][: len(bars)])
-        axis.bar_label(drawn, fmt="{:,.3g}")
+        axis.bar_label(drawn, labels=[f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in bars.values()])
         axis.set_title(title, fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(y=0.15)
