@@ -1,6 +1,7 @@
 """The tables that features and labels come from."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: the SDK evaluates a resource's annotations anew for each instance, and
+# text would be compiled each time.
 
 from collections.abc import Mapping
 

@@ -1,6 +1,7 @@
 """Versions of a model and their approval."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: the SDK evaluates a resource's annotations anew for each instance, and
+# text would be compiled each time.
 
 import pulumi
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pulumi
 
+from mlops_runtime.code import digest_of_code
+from mlops_runtime.definition import DataDefinition
 from mlops_runtime.stores.layout import Store as StoreLayout
 from pulumi_mlops.platforms import base
 from pulumi_mlops.platforms.local import (
@@ -74,6 +76,7 @@ class LocalPlatform(base.Platform):
             opts=child,
         )
         self.secrets = SecretFiles(self, root)
+        self._digests: dict[tuple[Path, tuple[str, ...]], str] = {}
         self.store_uri = self.store.root.apply(lambda path: Path(path).as_uri())
         self.tracking_uri = self.store.root.apply(lambda path: StoreLayout(Path(path)).tracking_uri)
         self.tracking_url: pulumi.Output[str | None] = pulumi.Output.from_input(None)
@@ -131,6 +134,13 @@ class LocalPlatform(base.Platform):
             stop_seconds=stop_seconds,
             opts=pulumi.ResourceOptions(parent=parent, depends_on=[self.supervisor, *(needs or [])]),
         )
+
+    def digest_of_code(self, definition: DataDefinition) -> str:
+        """Digest of the user's code, read once however many models of the platform share it."""
+        key = (definition.code.directory, tuple(definition.code.include))
+        if key not in self._digests:
+            self._digests[key] = digest_of_code(definition)
+        return self._digests[key]
 
     @classmethod
     def preflight(cls, spec: Spec) -> list[str]:

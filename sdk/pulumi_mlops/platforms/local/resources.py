@@ -3,7 +3,8 @@
 The provider itself is `pulumi-resource-mlops-local`, an executable of this distribution; see `provider/`.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: the SDK evaluates a resource's annotations anew for each instance, and
+# text would be compiled each time.
 
 from collections.abc import Mapping, Sequence
 

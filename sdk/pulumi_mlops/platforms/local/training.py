@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from mlops_runtime.code import digest_of_code
 from pulumi_mlops.platforms.base import BuiltCluster, BuiltPipeline, PipelinePlan
 from pulumi_mlops.platforms.definition import definition
 from pulumi_mlops.platforms.local.preflight import compute_problems
@@ -43,7 +42,7 @@ def build_pipeline(platform: LocalPlatform, parent: pulumi.Resource, name: str, 
         root=platform.store.root,
         model=plan.identity.name,
         definition=document.model_dump_json(),
-        code=digest_of_code(document),
+        code=platform.digest_of_code(document),
         fingerprints=plan.fingerprints,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[*plan.needs, *platform.secrets.resources]),
     )
