@@ -114,7 +114,7 @@ def _load(wrk: str, running: dict[str, Running], case: Case, folder: Path, measu
 
 def _shoot(wrk: str, url: str, clients: int, seconds: int, body: Path) -> dict[str, float]:
     script = Path(__file__).with_name("wrk.lua")
-    command = [wrk, "-t1", f"-c{clients}", f"-d{seconds}s", "-s", str(script), url]
+    command = [wrk, "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script), url]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**environment(), "BODY": str(body)}
     )
