@@ -139,7 +139,7 @@ def compare(
         high=float(high),
         p_value=p_value,
         margin=settings.margin,
-        worse=difference < -settings.margin and p_value < settings.significance,
+        worse=p_value < settings.significance,
     )
 
 
