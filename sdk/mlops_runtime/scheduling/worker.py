@@ -17,7 +17,7 @@ from mlops_runtime.stores.control import LEASE_SECONDS, Control, Work
 
 _log = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "mlops_runtime.scheduling.child")
+COMMAND = (sys.executable, "-m", "mlops_runtime.child")
 """The command `mlops-runtime`, as a child that ends with its scheduler."""
 
 REJECTED = 11

@@ -16,7 +16,7 @@ from pulumi_mlops.platforms.local.provider.handler import CancelledError, Contex
 
 
 def run(arguments: Sequence[str], context: Context | None = None) -> tuple[int, Any, str]:
-    """Run `mlops-runtime` with arguments and `--json`.
+    """Run `mlops-runtime` with arguments and `--json`; it ends with this process, however that ends.
 
     What it prints goes to the user line by line; it is stopped where the user interrupts.
 
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str], context: Context | None = None) -> tuple[int, 
     # The engine's environment holds its passphrase and credentials of other providers; steps have no use for them.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
     child = subprocess.Popen(
-        [sys.executable, "-m", "mlops_runtime", *arguments, "--json"],
+        [sys.executable, "-m", "mlops_runtime.child", *arguments, "--json"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

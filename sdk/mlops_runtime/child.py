@@ -1,4 +1,4 @@
-"""`python -m mlops_runtime.scheduling.child ARGUMENTS`: the command `mlops-runtime`, which ends with the scheduler."""
+"""`python -m mlops_runtime.child ARGUMENTS`: `mlops-runtime` that ends with the process that started it."""
 
 from __future__ import annotations
 
