@@ -253,12 +253,19 @@ def _client(store: Store) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    database = store.root / "mlflow.db"
     with _creating(store):
-        client = MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
-        if not (store.root / "mlflow.db").exists():
-            client.search_experiments(max_results=1)
-            client.search_registered_models(max_results=1)
-    return client
+        if not database.exists():
+            # Under another name until it is whole: with half of its tables it could never be opened again.
+            unfinished = store.root / ".mlflow.db.new"
+            for file in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+                file.unlink(missing_ok=True)
+            uri = f"sqlite:///{unfinished}"
+            maker = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            maker.search_experiments(max_results=1)
+            maker.search_registered_models(max_results=1)
+            unfinished.replace(database)
+    return MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
 
 
 @contextlib.contextmanager
