@@ -7,6 +7,7 @@ that only the owner of the data directory can open.
 from __future__ import annotations
 
 import configparser
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -148,6 +149,9 @@ class Supervisor:
                 raise ServiceError(f"the supervisor of {self.store.root} (pid {pid}) does not stop")
             time.sleep(0.05)
         self.socket.unlink(missing_ok=True)
+        if self.socket.parent != self._folder:
+            with contextlib.suppress(OSError):
+                self.socket.parent.rmdir()
 
     def put(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], stop_seconds: float) -> None:
         """Start a service, or restart it where its command changed.
@@ -175,7 +179,8 @@ class Supervisor:
             "killasgroup": "true",
             "stopwaitsecs": str(int(stop_seconds) + 2),
             "redirect_stderr": "true",
-            "stdout_logfile": _escaped(str(self.logs / f"{name}.log")),
+            # Expanded twice by supervisord, once for all options and once for this one.
+            "stdout_logfile": _escaped(_escaped(str(self.logs / f"{name}.log"))),
             "stdout_logfile_maxbytes": str(self._log_setting("logfile_maxbytes")),
             "stdout_logfile_backups": str(self._log_setting("logfile_backups")),
         }
@@ -248,7 +253,8 @@ class Supervisor:
         parser["rpcinterface:supervisor"] = {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         }
-        parser["include"] = {"files": _escaped(str(self._programs / "*.ini"))}
+        # Relative to this file, for supervisord parts patterns at blanks.
+        parser["include"] = {"files": f"{self._programs.name}/*.ini"}
         self._programs.mkdir(parents=True, exist_ok=True)
         return _write(parser, self._configuration)
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 from mlops_runtime.stores.layout import MARKER, Store, write_atomically
 from pulumi_mlops.platforms.local.provider.handler import Context, Handler, Properties, ProviderError
+
+_UNUSABLE: Final = re.compile(r"\s[;#]|[*?\[\]\r\n]")
+"""Parts of a path that begin comments in supervisord's configuration, or mean more than themselves in the patterns and
+database URLs of Polars, DuckDB and SQLAlchemy."""
 
 
 class StoreHandler(Handler):
@@ -19,6 +25,8 @@ class StoreHandler(Handler):
         root = Path(inputs["root"])
         if not root.is_absolute():
             return {"root": f"expected an absolute path, found {root}"}
+        if found := _UNUSABLE.search(str(root)):
+            return {"root": f"{root}: {found[0]!r} can't be in the path of a data directory; choose another data_dir"}
         nearest = next(path for path in (root, *root.parents) if path.exists())
         if not nearest.is_dir():
             return {"root": f"{nearest} is a file; platform.local.data_dir must name a folder"}
