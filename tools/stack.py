@@ -17,6 +17,8 @@ from tools.engine import Engine
 from tools.settings import Target, process_environment
 
 STORE_MARKER = ".mlops-store"
+SWITCH_SECONDS = 10
+"""Time that a server has to take up the version that the pipeline has just deployed."""
 SALT = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
 
 
@@ -88,7 +90,7 @@ class Stack:
     def announce(self, outputs: dict[str, Any]) -> None:
         """Shows where everything is, and that it answers."""
         show_outputs(outputs)
-        self._mlops("predict", "--sample")
+        self._mlops("predict", "--sample", "--wait", str(SWITCH_SECONDS))
 
     def _take_over(self) -> None:
         """Gets hold of the stack, which is made if there is none."""
