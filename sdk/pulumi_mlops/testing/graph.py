@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
-from pulumi.runtime import mocks
+from pulumi.runtime import mocks, rpc
 
 
 @dataclass(frozen=True)
@@ -18,18 +18,36 @@ class Captured:
         type: type token.
         name: name.
         inputs: inputs, as plain values.
+        urn: its URN.
+        parent: URN of its parent; the stack's where it has none.
+        depends_on: URNs of the resources that must exist before it, from options and inputs alike.
+        protect: whether it is protected from deletion.
+        aliases: earlier names, or URNs, that it still answers to.
+        provider: reference (`URN::ID`) of the explicit provider that manages it, or an empty text.
     """
 
     type: str
     name: str
     inputs: Mapping[str, Any]
+    urn: str = ""
+    parent: str = ""
+    depends_on: frozenset[str] = frozenset()
+    protect: bool = False
+    aliases: tuple[str, ...] = ()
+    provider: str = ""
 
 
 @dataclass
 class Graph:
-    """The resources of a program, in the order in which they were declared."""
+    """The resources of a program, in the order in which they were declared.
+
+    Arguments:
+        resources: the resources.
+        outputs: what each component registered as its outputs, by URN; the SDK leaves out what is None.
+    """
 
     resources: list[Captured] = field(default_factory=list)
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, token: str) -> list[Captured]:
         """Resources of a type."""
@@ -44,6 +62,10 @@ class Graph:
         found = self.of(token)
         assert len(found) == 1, f"{len(found)} resources of type {token}: {[resource.name for resource in found]}"
         return found[0]
+
+    def children(self, parent: Captured) -> list[Captured]:
+        """Resources directly below another."""
+        return [resource for resource in self.resources if resource.parent == parent.urn]
 
 
 Outputs = Callable[[Captured], Mapping[str, Any]]
@@ -84,11 +106,34 @@ def capture(program: Callable[[], Any], *, outputs: Outputs = local_outputs, pro
             raise AssertionError(f"{args.token} was called; the captured program has no engine")
 
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-            resource = Captured(args.typ, args.name, args.inputs)
-            graph.resources.append(resource)
-            return f"{args.name}-id", {**args.inputs, **outputs(resource)}
+            return f"{args.name}-id", {**args.inputs, **outputs(Captured(args.typ, args.name, args.inputs))}
 
-    mocks.set_mocks(Recorder(), project=project, stack="test", preview=False)
+    class Monitor(mocks.MockMonitor):
+        def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
+            if request.type != "pulumi:pulumi:Stack":
+                graph.resources.append(_captured(request, self.make_urn(request.parent, request.type, request.name)))
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+        def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
+            graph.outputs[request.urn] = rpc.deserialize_properties(request.outputs)
+            return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+    recorder = Recorder()
+    mocks.set_mocks(recorder, project=project, stack="test", preview=False, monitor=Monitor(recorder))
 
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
     return graph
+
+
+def _captured(request: Any, urn: str) -> Captured:
+    return Captured(
+        type=request.type,
+        name=request.name,
+        inputs=rpc.deserialize_properties(request.object),
+        urn=urn,
+        parent=request.parent,
+        depends_on=frozenset(request.dependencies),
+        protect=request.protect,
+        aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
+        provider=request.provider,
+    )
