@@ -4,8 +4,7 @@ Both serve the same model and get the same bodies, from `wrk` on the same machin
 capture on; the peer runs at its best setting, without metrics. Servers take turns in several rounds, and medians count,
 so that whatever else the machine does hits both; processor time per request tells most where the machine was busy.
 
-The model is a logistic regression; `BENCH_BUNDLE=DIR` (and `BENCH_ESTIMATOR=FILE`, a pickle of its estimator, for the
-peer) takes the bundle of any other.
+The models are a logistic regression, and the quickstart's model of flights beside it, made by its pipeline.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import BenchmarkError, environment, figure, table, write_results
-from benchmarks.serving.case import Case, logistic_regression, of_bundle
+from benchmarks.serving.case import Case, flights, logistic_regression
 from benchmarks.serving.servers import Running, mlserver, ours
 
 CLIENTS = (1, 32)
@@ -38,41 +37,37 @@ def run(out: Path) -> dict[str, float]:
         BenchmarkError: `wrk` or the peer cannot be had, or a server does not answer.
     """
     wrk = _wrk()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        case = _case(folder)
-        servers = {"ours": ours, **({"MLServer": mlserver} if case.estimator else {})}
-        measured: dict[str, dict[str, Any]] = {}
-        with ExitStack() as stack:
-            running = {}
-            for server, start in servers.items():
-                place = folder / server
-                place.mkdir()
-                starts = []
-                for turn in range(STARTS + 1):
-                    with start(case, place) as once:
-                        if turn:  # the first start compiles
-                            starts.append(once.started_seconds)
-                running[server] = stack.enter_context(start(case, place))
-                measured[server] = {"start_seconds": statistics.median(starts)}
-                _ask_once(running[server], case)
-            _load(wrk, running, case, folder, measured)
-            for server, process in running.items():
-                measured[server]["resident_mb"] = process.resident_mb()
+    ratios: dict[str, float] = {}
+    for make in (logistic_regression, flights):
+        with tempfile.TemporaryDirectory() as folder:
+            ratios |= _compare(make(Path(folder) / "case"), wrk, Path(folder), out)
+    return ratios
+
+
+def _compare(case: Case, wrk: str, folder: Path, out: Path) -> dict[str, float]:
+    measured: dict[str, dict[str, Any]] = {}
+    with ExitStack() as stack:
+        running = {}
+        for server, start in {"ours": ours, "MLServer": mlserver}.items():
+            place = folder / server
+            place.mkdir()
+            starts = []
+            for turn in range(STARTS + 1):
+                with start(case, place) as once:
+                    if turn:  # the first start compiles
+                        starts.append(once.started_seconds)
+            running[server] = stack.enter_context(start(case, place))
+            measured[server] = {"start_seconds": statistics.median(starts)}
+            _ask_once(running[server], case)
+        _load(wrk, running, case, folder, measured)
+        for server, process in running.items():
+            measured[server]["resident_mb"] = process.resident_mb()
     suffix = "" if case.name == "logistic regression" else f"-{case.name.split()[0]}"
     write_results(out, f"serving{suffix}", {"model": case.name, "servers": measured})
+    print(case.name)
     print(_table(measured))
-    if len(measured) == 1:
-        return {}
     figure(out / f"serving{suffix}.png", _panels(measured))
     return _ratios(measured, suffix)
-
-
-def _case(folder: Path) -> Case:
-    if "BENCH_BUNDLE" not in os.environ:
-        return logistic_regression(folder / "case")
-    estimator = os.environ.get("BENCH_ESTIMATOR")
-    return of_bundle(Path(os.environ["BENCH_BUNDLE"]), Path(estimator) if estimator else None)
 
 
 def _wrk() -> str:
@@ -102,8 +97,10 @@ def _load(wrk: str, running: dict[str, Running], case: Case, folder: Path, measu
                 seconds = SECONDS if turn else 1  # the first round warms up
                 before = process.cpu_seconds()
                 outcome = _shoot(wrk, process.url, clients, seconds, body)
-                outcome["cpu_us"] = (process.cpu_seconds() - before) / outcome["requests"] * 1e6
                 if turn:
+                    if not outcome["requests"]:
+                        raise BenchmarkError(f"{process.url} answered nothing within {seconds} s")
+                    outcome["cpu_us"] = (process.cpu_seconds() - before) / outcome["requests"] * 1e6
                     rounds.setdefault((server, clients), []).append(outcome)
     for (server, clients), outcomes in rounds.items():
         measured[server][f"{clients}_clients"] = {
@@ -122,7 +119,7 @@ def _shoot(wrk: str, url: str, clients: int, seconds: int, body: Path) -> dict[s
     if done.returncode != 0 or not lines:
         raise BenchmarkError(f"wrk failed: {done.stderr or done.stdout}")
     outcome: dict[str, float] = json.loads(lines[0].removeprefix("JSON "))
-    if outcome["failed"] or not outcome["requests"]:
+    if outcome["failed"]:
         raise BenchmarkError(f"{url}: {outcome['failed']} of {outcome['requests']} requests failed")
     return outcome
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.common import ROOT, BenchmarkError, environment
+from mlops_runtime.stores.layout import Store
 
 COLUMNS = 10
 
@@ -18,13 +23,13 @@ class Case:
     Attributes:
         name: of the benchmark's results.
         bundle: directory of the bundle.
-        estimator: pickle of the same model, for the peer; None measures our server alone.
+        estimator: pickle of the same model, for the peer.
         body: request of one row, the same for both servers.
     """
 
     name: str
     bundle: Path
-    estimator: Path | None
+    estimator: Path
     body: bytes
 
 
@@ -77,7 +82,26 @@ def logistic_regression(folder: Path) -> Case:
     return Case("logistic regression", bundle, estimator, _tensor(names, values[0].round(4).tolist()))
 
 
-def of_bundle(bundle: Path, estimator: Path | None) -> Case:
+def flights(folder: Path) -> Case:
+    """The quickstart's model, made by its pipeline."""
+    from pulumi_mlops.spec import load
+    from pulumi_mlops.testing import pipeline_definition
+
+    definition = pipeline_definition(load(ROOT.parent / "stacks" / "quickstart" / "mlops.yaml"), folder / "store")
+    folder.mkdir(parents=True)
+    path = folder / "definition.json"
+    path.write_text(definition.model_dump_json())
+    command = [sys.executable, "-m", "mlops_runtime", "pipeline", "--definition", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    if done.returncode != 0:
+        raise BenchmarkError(f"the pipeline failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    store = Store(folder / "store")
+    estimator = store.runs(result["model"]) / result["run_id"] / "train" / "model.pkl"
+    return of_bundle(store.bundle(result["model"], result["version"]), estimator)
+
+
+def of_bundle(bundle: Path, estimator: Path) -> Case:
     """Any bundle, asked for the first row of its sample; the peer gets the same named columns, as a DataFrame."""
     manifest = json.loads((bundle / "manifest.json").read_text())
     datatypes = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES", "bool": "BOOL"}

@@ -76,28 +76,10 @@ def run(out: Path) -> dict[str, float]:
 
 def definition(store: Path) -> dict[str, Any]:
     """The quickstart's pipeline definition, without its window of three months, and held to the memory limit."""
-    import pulumi
-
-    from pulumi_mlops.platforms import definition as compiled
-    from pulumi_mlops.platforms.base import PipelinePlan
     from pulumi_mlops.spec import load
+    from pulumi_mlops.testing import pipeline_definition
 
-    spec = load(SPEC)
-    plan = PipelinePlan(
-        identity=spec.identity,
-        code=spec.code,
-        data=spec.data,
-        features=spec.features,
-        training=spec.training,
-        evaluation=spec.evaluation.for_task(spec.training.task),
-        registry=spec.registry,
-        fingerprints=pulumi.Output.from_input({}),
-        endpoints=spec.endpoints,
-        needs=[],
-    )
-    made = compiled.definition(
-        plan, store=store, min_free_disk=2**20, directory=SPEC.parent, secret=lambda reference: reference
-    ).model_dump(mode="json")
+    made = pipeline_definition(load(SPEC), store).model_dump(mode="json")
     made["training"]["window"] = {"start": None, "end": None, "last": None}
     made["training"]["compute"]["memory"] = MEMORY_LIMIT
     return made

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from pulumi_mlops.testing.graph import Captured, Graph, capture, local_outputs
+from pulumi_mlops.testing.pipeline import pipeline_definition
 
-__all__ = ["Captured", "Graph", "capture", "local_outputs"]
+__all__ = ["Captured", "Graph", "capture", "local_outputs", "pipeline_definition"]

@@ -16,13 +16,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
-from mlops_runtime.definition import Definition
 from mlops_runtime.steps.base import Run
 from mlops_runtime.steps.featurize import FeaturizeOutputs
 from mlops_runtime.steps.train import TrainOutputs
 from pulumi_mlops import spec
-from pulumi_mlops.platforms import definition
-from pulumi_mlops.platforms.base import PipelinePlan
+from pulumi_mlops.testing import pipeline_definition
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flights")]
 
@@ -31,30 +29,10 @@ KNOWN_ONLY_LATER = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"
 HOUR = pd.Timedelta(hours=1)
 
 
-def compiled(store: Path) -> Definition:
-    """The quickstart's pipeline definition."""
-    declared = spec.load(QUICKSTART)
-    plan = PipelinePlan(
-        identity=declared.identity,
-        code=declared.code,
-        data=declared.data,
-        features=declared.features,
-        training=declared.training,
-        evaluation=declared.evaluation.for_task(declared.training.task),
-        registry=declared.registry,
-        fingerprints=cast(Any, None),
-        endpoints=declared.endpoints,
-        needs=[],
-    )
-    return definition.definition(
-        plan, store=store, min_free_disk=0, directory=declared.directory, secret=lambda reference: reference
-    )
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run as far as a trained model."""
-    made = Run("flights", compiled(tmp_path_factory.mktemp("store")))
+    made = Run("flights", pipeline_definition(spec.load(QUICKSTART), tmp_path_factory.mktemp("store")))
     made.store.create()
     for name in ("ingest", "verify", "featurize", "train"):
         import_module(f"mlops_runtime.steps.{name}").STEP.execute(made)

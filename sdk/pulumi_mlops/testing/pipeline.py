@@ -1,0 +1,40 @@
+"""A spec's pipeline definition without a stack, to run the runtime's steps by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from mlops_runtime.definition import Definition
+from pulumi_mlops.platforms.base import PipelinePlan
+from pulumi_mlops.platforms.definition import definition
+from pulumi_mlops.spec.model import Spec
+
+
+def pipeline_definition(spec: Spec, store: Path) -> Definition:
+    """The pipeline definition of a spec, as the local platform would compile it.
+
+    Arguments:
+        spec: the spec.
+        store: data directory of the runs, instead of the spec's.
+    """
+    plan = PipelinePlan(
+        identity=spec.identity,
+        code=spec.code,
+        data=spec.data,
+        features=spec.features,
+        training=spec.training,
+        evaluation=spec.evaluation.for_task(spec.training.task),
+        registry=spec.registry,
+        fingerprints=pulumi.Output.from_input({}),
+        endpoints=spec.endpoints,
+        needs=[],
+    )
+    return definition(
+        plan,
+        store=store,
+        min_free_disk=spec.platform.local.min_free_disk,
+        directory=spec.directory,
+        secret=lambda reference: reference,
+    )
