@@ -304,6 +304,7 @@ def checkout(tmp_path: Path) -> Iterator[tuple[Checkout, Gated]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_up_killed_at_any_point_leaves_no_process_and_make_converges(checkout: tuple[Checkout, Gated]) -> None:
     here, stack = checkout
     draw = random.Random(20261121)
@@ -325,8 +326,9 @@ def test_up_killed_at_any_point_leaves_no_process_and_make_converges(checkout: t
         time.sleep(pause)
         os.kill(here.holder(), signal.SIGKILL)
         assert up.wait(30) != 0
-        until(lambda: set(stack.roles()) <= set(SERVICES), f"the processes of the engine to end: {stack.roles()}")
-        assert stack.version() == serving, "what served goes on"
+        until(lambda: set(stack.roles()) <= set(SERVICES), "the processes of the engine to end")
+        # What served goes on, but where the last kill came after the new version was deployed.
+        assert stack.version() in ({serving} if attempt < len(points) else {serving, attempt})
         if attempt == 1:
             refused = here.pulumi("up", "--yes", "--skip-preview", "--non-interactive", check=False)
             assert "pulumi cancel" in refused
