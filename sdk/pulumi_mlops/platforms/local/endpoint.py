@@ -21,7 +21,6 @@ def build(
     platform: LocalPlatform, parent: pulumi.Resource, name: str, settings: Endpoint, identity: Identity
 ) -> BuiltEndpoint:
     """Make an endpoint."""
-    none: pulumi.Output[str | None] = pulumi.Output.from_input(None)
     match settings:
         case RestEndpoint():
             return _rest(platform, parent, name, settings, identity)
@@ -29,7 +28,9 @@ def build(
             folder = platform.layout.batch(settings.name)
         case EdgeEndpoint():
             folder = platform.layout.edge(settings.name)
-    return BuiltEndpoint(url=platform.store.root.apply(lambda _: folder.as_uri()), metrics_url=none)
+    return BuiltEndpoint(
+        url=platform.store.root.apply(lambda _: folder.as_uri()), metrics_url=pulumi.Output.from_input(None)
+    )
 
 
 def _rest(
