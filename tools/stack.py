@@ -58,29 +58,31 @@ class Stack:
 
     def down(self, *, purge: bool) -> None:
         """Removes every resource and the stack itself; with `purge`, the data that it keeps as well."""
-        if not self._exists():
-            say(f"stack {self.target.stack!r} is not there: nothing to do")
-            return
-        self._take_over()
-        # An interrupted `down` may have taken the outputs already.
-        data = self.outputs().get("data_dir")
-        directory = self.target.directory / data if data else None
-        if purge and directory is not None:
-            check_store(directory)
-        self._engine("destroy", "--yes", "--skip-preview")
-        self._quiet("stack", "rm", "--yes", "--preserve-config", "--remove-backups")
-        forget_salt(self.target.settings_file)
-        say(f"stack {self.target.stack!r} is removed")
+        note = self.target.backend / f".kept-{self.target.project}-{self.target.stack}"
+        if self._exists():
+            self._take_over()
+            # An interrupted `down` may have taken the outputs already, but not the note of them.
+            if data := self.outputs().get("data_dir"):
+                note.write_text(str(self.target.directory / data))
+            if purge:
+                check_store(_kept(note))
+            self._engine("destroy", "--yes", "--skip-preview")
+            self._quiet("stack", "rm", "--yes", "--preserve-config", "--remove-backups")
+            forget_salt(self.target.settings_file)
+            say(f"stack {self.target.stack!r} is removed")
+        else:
+            say(f"stack {self.target.stack!r} is not there: nothing to remove")
+        directory = _kept(note)
         if directory is None:
             if purge:
-                say("PURGE=1: the stack named no data directory, so none was deleted")
-        elif not directory.exists():
-            return
+                say("PURGE=1: there is no data directory to delete")
         elif purge:
+            check_store(directory)
             shutil.rmtree(directory)
+            note.unlink()
             say(f"deleted {directory}")
         else:
-            say(f"kept the data in {directory}: the next `make up` finds it there")
+            say(f"kept the data in {directory}: the next `make up` finds it there, `make down PURGE=1` deletes it")
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs; none before the first `up`."""
@@ -165,13 +167,22 @@ def show_outputs(outputs: dict[str, Any]) -> None:
         print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}", flush=True)
 
 
-def check_store(directory: Path) -> None:
+def _kept(note: Path) -> Path | None:
+    """The data directory that a note names; none where there is no note, or the directory is gone."""
+    try:
+        directory = Path(note.read_text())
+    except FileNotFoundError:
+        return None
+    return directory if directory.exists() else None
+
+
+def check_store(directory: Path | None) -> None:
     """Makes sure that deleting `directory` deletes data of ours.
 
     Raises:
         ToolError: it holds something else.
     """
-    if directory.is_dir() and not (directory / STORE_MARKER).is_file():
+    if directory is not None and not (directory / STORE_MARKER).is_file():
         raise ToolError(
             f"PURGE=1: {directory} has no {STORE_MARKER} in it, so it is no data directory of this project and is not "
             f"deleted. Nothing was changed"

@@ -355,7 +355,9 @@ def test_up_killed_at_any_point_leaves_no_process_and_make_converges(checkout: t
 
     assert here.make("up")[0] == 0
     assert stack.version() == 5
+    assert here.make("down")[0] == 0
     code, output = here.make("down", PURGE="1")
     assert code == 0, output
+    assert f"deleted {stack.store}" in output
     assert not stack.store.exists()
     assert living_in(here.root) == []
