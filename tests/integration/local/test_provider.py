@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,8 +20,12 @@ from google.protobuf import json_format, struct_pb2
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-STORE, SECRET, SUPERVISOR, SERVICE = (
-    f"mlops-local:index:{name}" for name in ("Store", "SecretFile", "Supervisor", "Service")
+from pulumi_mlops.platforms import definition
+from pulumi_mlops.spec.code import Code
+from pulumi_mlops.spec.data import Source
+
+STORE, SECRET, SUPERVISOR, SERVICE, DATASET = (
+    f"mlops-local:index:{name}" for name in ("Store", "SecretFile", "Supervisor", "Service", "Dataset")
 )
 
 
@@ -132,6 +138,27 @@ def test_a_store_that_vanished_is_gone_for_refresh_and_a_change_for_up(provider:
     (tmp_path / "store/.mlops-store").unlink()
     assert provider.read(STORE, identifier, state) is None
     assert provider.diff(STORE, state, inputs, inputs) == {"exists"}
+
+
+def test_looking_at_sources_of_a_store_that_vanished_makes_no_folder(provider: Provider, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("x\n1\n")
+    root = str(tmp_path / "store")
+    sources = definition.sources({"table": Source(uri="table.csv")}, tmp_path, lambda reference: reference)
+    inputs = {
+        "root": root,
+        "dataset": "d",
+        "sources": json.dumps(sources),
+        "code": json.dumps(definition.code(Code(), tmp_path)),
+    }
+    provider.create(STORE, {"root": root})
+    identifier, state = provider.create(DATASET, inputs)
+    assert state["fingerprints"].keys() == {"table"}
+    assert provider.read(DATASET, identifier, state) == state
+    shutil.rmtree(root)
+    assert provider.read(DATASET, identifier, state) is None
+    assert provider.diff(DATASET, state, inputs, inputs) == {"fingerprints"}
+    provider.create(DATASET, inputs, preview=True)
+    assert not Path(root).exists()
 
 
 def test_a_secret_is_readable_by_its_owner_only_and_mended(provider: Provider, root: str) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlops_runtime.stores.layout import write_atomically
+from mlops_runtime.stores.layout import MARKER, write_atomically
 from pulumi_mlops.platforms.local.provider import process
 from pulumi_mlops.platforms.local.provider.handler import Context, Handler, Properties, ProviderError
 
@@ -18,19 +18,20 @@ class DatasetHandler(Handler):
 
     def preview(self, inputs: Properties) -> Properties:
         """Sources can be looked at in a preview, so the preview tells whether the pipeline will run."""
-        return {**inputs, "fingerprints": _fingerprints(inputs)} if Path(inputs["root"]).exists() else inputs
+        return {**inputs, "fingerprints": _fingerprints(inputs)} if _has_store(inputs) else inputs
 
     def create(self, inputs: Properties, context: Context) -> tuple[str, Properties]:
         """Look at the sources."""
         return inputs["root"], {**inputs, "fingerprints": _fingerprints(inputs)}
 
     def read(self, identifier: str, state: Properties) -> Properties | None:
-        """The sources as they are now."""
-        return {**state, "fingerprints": _fingerprints(state)}
+        """The sources as they are now; gone where the store is gone, into which looking would write."""
+        return None if not _has_store(state) else {**state, "fingerprints": _fingerprints(state)}
 
     def drift(self, state: Properties, inputs: Properties) -> set[str]:
         """New data is a change that `up` acts on, without a refresh as well."""
-        return set() if state.get("fingerprints") == _fingerprints(inputs) else {"fingerprints"}
+        same = _has_store(inputs) and state.get("fingerprints") == _fingerprints(inputs)
+        return set() if same else {"fingerprints"}
 
     def changes(self, state: Properties, old: Properties, inputs: Properties) -> set[str]:
         """Changed inputs need no second look at the sources."""
@@ -43,6 +44,10 @@ class DatasetHandler(Handler):
 
     def delete(self, identifier: str, state: Properties, context: Context) -> None:
         """Snapshots stay in the store."""
+
+
+def _has_store(inputs: Properties) -> bool:
+    return (Path(inputs["root"]) / MARKER).exists()
 
 
 def _fingerprints(inputs: Properties) -> dict[str, Any]:
