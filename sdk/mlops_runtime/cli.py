@@ -139,9 +139,10 @@ def fingerprint(
     from json import dumps
 
     from mlops_runtime.definition import DataDefinition
+    from mlops_runtime.pipeline.supervisor import read_part
     from mlops_runtime.stores import sources
 
-    content = DataDefinition.model_validate_json(definition.read_bytes())
+    content = read_part(DataDefinition, definition)
     found = {name: sources.fingerprint(content, name) for name in content.sources}
     typer.echo(dumps(found) if json else "\n".join(f"{name} {digest}" for name, digest in found.items()))
 

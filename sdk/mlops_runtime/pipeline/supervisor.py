@@ -14,18 +14,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal
+from typing import IO, Any, ClassVar, Literal, TypeVar
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlops_runtime.code import digest_of_code
-from mlops_runtime.definition import Definition, load
+from mlops_runtime.definition import DataDefinition, Definition
 from mlops_runtime.errors import BadInputError, LimitError, StepError
 from mlops_runtime.pipeline import records
 from mlops_runtime.pipeline.records import RunRecord, StepRecord
 from mlops_runtime.steps.base import digest_of
 from mlops_runtime.stores.layout import Store
+
+_PartT = TypeVar("_PartT", bound=DataDefinition)
 
 STEPS = ("ingest", "verify", "featurize", "train", "evaluate", "validate", "register", "deploy")
 """The steps, in order."""
@@ -127,8 +129,17 @@ def read_definition(path: Path) -> Definition:
     Raises:
         BadInputError: it can't be read or is none.
     """
+    return read_part(Definition, path)
+
+
+def read_part(kind: type[_PartT], path: Path) -> _PartT:
+    """Read a pipeline definition, or the part of one that a command needs.
+
+    Raises:
+        BadInputError: it can't be read or is none.
+    """
     try:
-        return load(path)
+        return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise BadInputError(f"definition {path} can't be read: {error.strerror}") from None
     except ValidationError as error:

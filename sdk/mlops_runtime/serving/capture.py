@@ -20,7 +20,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -272,15 +272,3 @@ def _is_day(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def read_captures(directory: Path) -> Iterator[dict[str, Any]]:
-    """All complete captured requests of an endpoint, oldest file first.
-
-    Args:
-        directory: the endpoint's captures.
-    """
-    for path in sorted(directory.glob("*/*.jsonl")):
-        with path.open("rb") as file:
-            for line in file:
-                yield orjson.loads(line)

@@ -240,11 +240,6 @@ class Control(AuditLog):
         """Finished work, the last first; None takes all models."""
         return self._works("status NOT IN ('queued', 'running')", model, "finished_at DESC, id DESC", limit)
 
-    def last_start(self, model: str, task: str = PIPELINE) -> datetime | None:
-        """When work of a task was last started (UTC)."""
-        with self._open() as connection:
-            return _last_start(connection, model, task)
-
     def last_success(self, model: str, task: str = PIPELINE) -> datetime | None:
         """When work of a task last succeeded (UTC)."""
         with self._open() as connection:

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 import serving_kit as kit
 
-from mlops_runtime.serving.capture import Capture, Captured, read_captures
+from mlops_runtime.serving.capture import Capture, Captured
 from mlops_runtime.serving.config import CaptureConfig
+
+
+def read_captures(directory):
+    """The complete captured requests, oldest file first."""
+    return [json.loads(line) for path in sorted(directory.glob("*/*.jsonl")) for line in path.read_text().splitlines()]
 
 
 def item(number=0, rows=1):
@@ -87,7 +92,7 @@ def test_files_are_rotated_while_serving(tmp_path, limit):
             kit.until(lambda wanted=number + 1: len(list(tmp_path.glob("*/*.jsonl"))) == wanted)
     finally:
         capture.close()
-    assert len(list(read_captures(tmp_path))) == 3
+    assert len(read_captures(tmp_path)) == 3
     assert not list(tmp_path.glob("*/*.tmp"))
 
 
