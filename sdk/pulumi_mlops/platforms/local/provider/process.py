@@ -30,7 +30,7 @@ def run(arguments: Sequence[str], context: Context | None = None) -> tuple[int, 
     Raises:
         CancelledError: the user interrupted.
     """
-    # The engine's environment holds its passphrase and credentials of other providers; steps have no use for them.
+    # The engine's environment holds its passphrase and access token; steps have no use for them.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
     child = subprocess.Popen(
         [sys.executable, "-m", "mlops_runtime.child", *arguments, "--json"],
