@@ -43,8 +43,8 @@ fmt: env ## format, and mend what the linter can
 	@$(BIN)/ruff check --fix .
 test: ## run the tests (ARGS="-k name" for pytest)
 	@tools/run test -n 2 --dist loadgroup tests $(ARGS)
-bench: env ## run the benchmarks (BENCH=serving for one of them)
-	@$(BIN)/python -m benchmarks $(BENCH)
+bench: ## run the benchmarks (BENCH=serving for one of them)
+	@tools/run bench $(BENCH)
 schema: env ## write the spec's JSON Schema
 	@$(BIN)/mlops schema --output sdk/pulumi_mlops/spec/schema.json
 clean: ## remove what tools left behind; keeps .venv, state and data

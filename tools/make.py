@@ -13,13 +13,15 @@ from tools.settings import Target, exports, test_environment
 from tools.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
+_PYTHON = {"test": "pytest", "bench": "benchmarks"}
+"""Commands that are a Python module in the environment for development."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     parser = _parser()
     options, others = parser.parse_known_args(arguments)
-    if others and options.command != "test":
+    if others and options.command not in _PYTHON:
         parser.error(f"unknown arguments: {' '.join(others)}")
     try:
         return _run(options, others)
@@ -36,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     install = commands.add_parser("env", help="make .venv fit a use")
     install.add_argument("profile", choices=tuple(environment.PROFILES))
     commands.add_parser("engine", help="find, install or build the engine, and print where it is")
-    commands.add_parser("test", help="run the tests, with the engine on PATH: other arguments are pytest's")
+    for name, module in _PYTHON.items():
+        commands.add_parser(name, help=f"run python -m {module} with the engine on PATH: other arguments are its own")
     for name, what in {
         "up": "bring the stack up",
         "preview": "show what `up` would do",
@@ -61,12 +64,12 @@ def _run(options: argparse.Namespace, others: list[str]) -> int:
         case "engine":
             print(engine.ensure().pulumi)
             return 0
-        case "test":
+        case "test" | "bench":
             python = environment.ensure(ROOT, "dev")
             variables = test_environment(ROOT, engine.ensure())
-            # In place of this process, so that pytest has the last word.
+            # In place of this process, so that the module has the last word.
             os.chdir(ROOT)
-            os.execve(python, [str(python), "-m", "pytest", *others], variables)
+            os.execve(python, [str(python), "-m", _PYTHON[options.command], *others], variables)
     target = Target.of(ROOT, options.dir, options.stack)
     environment.ensure(ROOT, "run")
     if options.command == "shell":
