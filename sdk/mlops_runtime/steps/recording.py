@@ -18,6 +18,8 @@ def start(run: Run, tracking: Tracking) -> str:
 
     definition = run.definition
     tags = {
+        # First, so that a tag of the user's can't take the place of what is recorded.
+        **definition.identity.tags,
         "trigger": run.trigger,
         "requested_by": run.requested_by,
         "owner": definition.identity.owner,
@@ -25,7 +27,6 @@ def start(run: Run, tracking: Tracking) -> str:
         "code": digest_of_code(definition),
         "definition": digest_of(definition.model_dump(mode="json")),
         "task": definition.training.task,
-        **definition.identity.tags,
     }
     return tracking.start(run.id, tags)
 

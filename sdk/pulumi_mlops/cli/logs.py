@@ -12,8 +12,8 @@ from typing import IO, Annotated, Final
 
 import typer
 
-from pulumi_mlops.cli.output import Failure, print_text
-from pulumi_mlops.cli.stack import DEFAULT_SPEC, Environment, SpecFile, Stack, on_a_stack
+from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text
+from pulumi_mlops.cli.stack import DEFAULT_SPEC, AsJson, Environment, SpecFile, Stack, on_a_stack
 
 _PIPELINE: Final = "pipeline"
 _POLL_SECONDS: Final = 0.25
@@ -30,18 +30,28 @@ def logs(
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="Last lines printed.")] = 50,
     spec: SpecFile = DEFAULT_SPEC,
     environment: Environment = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print the end of a service's log: an endpoint, a monitor (monitor-NAME), the scheduler, the supervisor."""
+    if as_json and follow:
+        raise Failure("--follow prints lines without end, and --json one document", code=ExitCode.USAGE)
     stack = Stack.open(spec, environment)
     files = _files(stack)
     if service is None:
+        if as_json:
+            print_json({name: str(path) for name, path in files.items()})
+            return
         for name in files:
             print_text(name)
         return
     if service not in files:
         known = ", ".join(files) or "none yet"
         raise Failure(f"there is no log of {service}", hint=f"Logs: {known}.")
-    for line in tail(files[service], lines):
+    last = tail(files[service], lines)
+    if as_json:
+        print_json({"log": str(files[service]), "lines": [line.rstrip("\n") for line in last]})
+        return
+    for line in last:
         sys.stdout.write(line)
     if follow:
         for text in followed(files[service]):

@@ -324,6 +324,10 @@ def test_logs_are_listed_and_cut(mlops, up, store):
     (folder / "delay.log").write_text("".join(f"line {number}\n" for number in range(100)))
     assert mlops("logs")[1] == "delay\n"
     assert mlops("logs", "delay", "-n", 2)[1] == "line 98\nline 99\n"
+    log = str(folder / "delay.log")
+    assert json.loads(mlops("logs", "--json")[1]) == {"delay": log}
+    assert json.loads(mlops("logs", "delay", "-n", 1, "--json")[1]) == {"log": log, "lines": ["line 99"]}
+    assert mlops("logs", "delay", "-f", "--json")[0] == 2
     code, _, err = mlops("logs", "nope")
     assert code == 1
     assert "Logs: delay." in err
