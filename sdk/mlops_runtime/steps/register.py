@@ -371,6 +371,8 @@ def _card(run: Run, number: int, manifest: dict[str, Any], exported: onnx_export
 
 def _tag(tracking: Tracking, run: Run, number: int, manifest: dict[str, Any], status: str, reasons: list[str]) -> None:
     tags = {
+        # First, so that a tag of the user's can't decide over the version's status.
+        **run.definition.identity.tags,
         "status": status,
         "reason": "; ".join(reasons),
         "digest": manifest["digest"],
@@ -378,7 +380,6 @@ def _tag(tracking: Tracking, run: Run, number: int, manifest: dict[str, Any], st
         "code": manifest["code"],
         "commit": run.git_commit or "",
         **{f"data.{source}": digest for source, digest in manifest["data"].items()},
-        **run.definition.identity.tags,
     }
     if manifest["fallback_reason"]:
         tags["fallback_reason"] = manifest["fallback_reason"]

@@ -57,7 +57,8 @@ def document(root: Path, task: str = "binary", **overrides: Any) -> dict[str, An
             "risk_tier": "minimal",
             "limitations": ["Not for freight."],
             "licence": "Apache-2.0",
-            "tags": {"team": "ops"},
+            # The second must not decide over the status of a version.
+            "tags": {"team": "ops", "status": "approved"},
         },
         "store": str(root / "store"),
         "min_free_disk": 0,
