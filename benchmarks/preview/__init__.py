@@ -26,6 +26,7 @@ MODELS = (10, 30, 100)
 TURNS = 3
 PROGRAMS = ("stacks", "handwritten", "flat")
 HERE = Path(__file__).parent
+ANYWHERE = "/project"  # stands for the folder of a program where programs are compared
 
 
 def run(out: Path) -> dict[str, float]:
@@ -116,7 +117,7 @@ def _same_resources(projects: dict[str, Path]) -> None:
         inputs = {
             resource["name"]: resource["inputs"] for resource in ours if resource["type"].startswith("mlops-local:")
         }
-        (projects[name] / "inputs.json").write_text(json.dumps(inputs))
+        (projects[name] / "inputs.json").write_text(json.dumps(inputs).replace(ANYWHERE, str(projects[name])))
         expected = [each for each in ours if name == "handwritten" or each["type"].startswith("mlops-local:")]
         if sorted(map(json.dumps, _declared(projects[name]))) != sorted(map(json.dumps, expected)):
             raise BenchmarkError(f"the program {name} does not declare the same resources as ours")
@@ -134,7 +135,7 @@ def _declared(project: Path) -> list[dict[str, Any]]:
     )
     if done.returncode != 0:
         raise BenchmarkError(f"{project.name} fails without an engine:\n{done.stderr.strip()[-2000:]}")
-    return list(json.loads(done.stdout.replace(str(project), "/project").splitlines()[-1]))
+    return list(json.loads(done.stdout.replace(str(project), ANYWHERE).splitlines()[-1]))
 
 
 def _preview(project: Path, models: int) -> tuple[float, float, int]:
