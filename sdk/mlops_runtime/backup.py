@@ -294,7 +294,7 @@ def _safe(path: Path, name: str) -> str:
 def _extract(content: IO[bytes], target: Path) -> dict[str, Any]:
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         while chunk := content.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)
@@ -341,7 +341,7 @@ def _moved(value: Any, old: str, new: str) -> Any:
 
 
 def _swap(draft: Path, root: Path) -> None:
-    draft.chmod(0o755)
+    draft.chmod(0o700)
     if not root.exists():
         draft.replace(root)
         return

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,12 @@ from typing import Any, Final
 from mlops_runtime.stores.layout import Store, write_atomically
 
 _SOCKET_LIMIT: Final = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "AWS_CA_BUNDLE")
+_INHERITED: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "NO_PROXY", "no_proxy"),
+    # Where AWS credentials are found; not the credentials, which whoever lists the environment would see.
+    *("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"),
+    *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+)
 
 
 class ServiceError(Exception):
@@ -106,10 +112,9 @@ class Supervisor:
             ServiceError: it does not answer in time; the message has the end of its log.
         """
         changed = self._write_configuration(log_size, logs_kept)
-        if self.running():
-            if not changed:
-                return
-            self.stop()
+        if self.running() and not changed:
+            return
+        self.stop()
         self.logs.mkdir(parents=True, exist_ok=True)
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -140,18 +145,34 @@ class Supervisor:
             ServiceError: it still answers after the timeout (seconds).
         """
         pid = self.pid()
-        if pid is None:
-            return
-        self._call("supervisor.shutdown")
+        if pid is not None:
+            self._call("supervisor.shutdown")
+            self._wait_for_end(pid, timeout)
+        # One whose socket was deleted with the data directory answers nobody, and would hold the ports for ever.
+        for pid in self._unreachable():
+            os.kill(pid, signal.SIGTERM)
+            self._wait_for_end(pid, timeout)
+        self.socket.unlink(missing_ok=True)
+        if self.socket.parent != self._folder:
+            with contextlib.suppress(OSError):
+                self.socket.parent.rmdir()
+
+    def _unreachable(self) -> list[int]:
+        import psutil
+
+        own = [str(self._configuration)]
+        return [
+            process.pid
+            for process in psutil.process_iter(["cmdline"])
+            if "supervisor.supervisord" in (command := process.info["cmdline"] or []) and command[-1:] == own
+        ]
+
+    def _wait_for_end(self, pid: int, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while _alive(pid):
             if time.monotonic() > deadline:
                 raise ServiceError(f"the supervisor of {self.store.root} (pid {pid}) does not stop")
             time.sleep(0.05)
-        self.socket.unlink(missing_ok=True)
-        if self.socket.parent != self._folder:
-            with contextlib.suppress(OSError):
-                self.socket.parent.rmdir()
 
     def put(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], stop_seconds: float) -> None:
         """Start a service, or restart it where its command changed.

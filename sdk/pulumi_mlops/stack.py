@@ -68,6 +68,8 @@ class MLStack(pulumi.ComponentResource):
         kind = _PLATFORMS[spec.platform.kind]
         if problems := kind.preflight(spec):
             raise pulumi.RunError("the spec can't come up on this platform:\n" + "\n".join(f"  {p}" for p in problems))
+        if platform is not None:
+            _check_shared(platform, spec)
         super().__init__("mlops:index:MLStack", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.platform = platform or kind(name, spec.platform, directory=spec.directory, opts=child)
@@ -125,4 +127,19 @@ class MLStack(pulumi.ComponentResource):
                 "owner": spec.identity.owner,
                 "riskTier": spec.identity.risk_tier,
             }
+        )
+
+
+def _check_shared(platform: Platform, spec: Spec) -> None:
+    """Refuse what a platform that others made would ignore."""
+    name = spec.identity.name
+    if "platform" in spec.model_fields_set and spec.platform != platform.declared:
+        raise pulumi.RunError(
+            f"{name}: the spec's platform section differs from the platform that was handed in; take it out of the spec"
+        )
+    if spec.directory != platform.directory:
+        raise pulumi.RunError(
+            f"{name}: relative paths of the spec start from {spec.directory}, those of the platform that was handed in "
+            f"from {platform.directory}; keep specs that share a platform in one folder, and make the platform with "
+            "directory= that folder"
         )

@@ -16,10 +16,11 @@ from starlette.routing import Route
 
 from mlops_runtime.serving.bundle import DATATYPES, Manifest
 from mlops_runtime.serving.capture import Capture
-from mlops_runtime.serving.config import ConfigError, ServingConfig
+from mlops_runtime.serving.config import ServingConfig
 from mlops_runtime.serving.infer import Infer, Receive, Send
 from mlops_runtime.serving.metrics import CONTENT_TYPE, Metrics
 from mlops_runtime.serving.switch import Switch
+from mlops_runtime.serving.token import Token
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class App:
             self.metrics.dropped = lambda: capture.dropped
         self.draining: Callable[[], bool] = lambda: False
         self._infer = Infer(config, self.switch, self.metrics, self.capture, lambda: self.draining())
-        self._infer.token = _read_token(config)
+        self._infer.token = None if config.auth_token_file is None else Token(config.auth_token_file)
         self._infer_path = f"/v2/models/{config.model}/infer"
         self._routes = Starlette(
             routes=[
@@ -166,18 +167,6 @@ def _infer_target(path: str) -> tuple[str, str | None] | None:
         case ["", "v2", "models", model, "versions", version, "infer"]:
             return model, version
     return None
-
-
-def _read_token(config: ServingConfig) -> bytes | None:
-    if config.auth_token_file is None:
-        return None
-    try:
-        token = config.auth_token_file.read_bytes().strip()
-    except OSError as error:
-        raise ConfigError(f"auth_token_file {config.auth_token_file} cannot be read: {error.strerror}") from None
-    if not token:
-        raise ConfigError(f"auth_token_file {config.auth_token_file} is empty")
-    return token
 
 
 def _server_version() -> str:

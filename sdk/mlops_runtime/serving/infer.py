@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import itertools
 import logging
 import os
@@ -18,6 +17,7 @@ from mlops_runtime.serving.config import ServingConfig
 from mlops_runtime.serving.metrics import Metrics
 from mlops_runtime.serving.protocol import InferRequest, RequestError, encode, request_id_problem
 from mlops_runtime.serving.switch import Served, Switch
+from mlops_runtime.serving.token import Token
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -53,7 +53,7 @@ class Infer:
         is_draining: whether the process is about to stop; connections are then closed after their answer.
 
     Attributes:
-        token: bearer token that requests must carry, None for none.
+        token: the bearer token that requests must carry, None for none.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Infer:
         self._metrics = metrics
         self._capture = capture
         self._is_draining = is_draining
-        self.token: bytes | None = None
+        self.token: Token | None = None
 
     async def __call__(
         self, scope: MutableMapping[str, Any], receive: Receive, send: Send, model: str, version: str | None
@@ -84,7 +84,7 @@ class Infer:
         captured: tuple[InferRequest, Served, list[Any]] | None = None
         try:
             length, authorization, request_id = _headers(scope)
-            if self.token is not None and not hmac.compare_digest(authorization, b"Bearer " + self.token):
+            if self.token is not None and not self.token.allows(authorization):
                 raise RequestError(401, "this endpoint asks for its bearer token (Authorization: Bearer …)")
             if scope["method"] != "POST":
                 raise RequestError(405, "infer is a POST")

@@ -30,7 +30,8 @@ class Store:
         Raises:
             OSError: the folder can't be written.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        # Data may be personal: other users of the machine have no business in it.
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         marker = self.root / MARKER
         if not marker.exists():
             write_atomically(marker, json.dumps({"format": FORMAT}))

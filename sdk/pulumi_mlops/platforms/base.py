@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pulumi
@@ -22,6 +23,7 @@ from pulumi_mlops.spec.evaluation import Evaluation
 from pulumi_mlops.spec.features import Features
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.monitors import Monitor as MonitorSettings
+from pulumi_mlops.spec.platform import Platform as PlatformSettings
 from pulumi_mlops.spec.registry import Registry
 from pulumi_mlops.spec.retraining import Retraining
 from pulumi_mlops.spec.training import Compute, Training
@@ -162,6 +164,10 @@ class Platform(pulumi.ComponentResource, ABC):
     """
 
     kind: ClassVar[str]
+    declared: PlatformSettings
+    """The spec's `platform` section that it was made from."""
+    directory: Path
+    """Absolute folder that relative paths of sections start from."""
     store_uri: pulumi.Output[str]
     tracking_uri: pulumi.Output[str]
 

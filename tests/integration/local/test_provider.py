@@ -244,3 +244,17 @@ def test_the_provider_ends_with_its_engine() -> None:
         assert time.monotonic() < deadline, "the provider outlived its engine"
         time.sleep(0.05)
     assert os.getpid() != pid
+
+
+def test_a_supervisor_whose_folder_was_deleted_is_ended(provider: Provider, tmp_path: Path) -> None:
+    root = tmp_path / "vanishing"
+    provider.create(STORE, {"root": str(root)})
+    inputs = {"root": str(root), "log_size": 10_000, "logs_kept": 1}
+    provider.create(SUPERVISOR, inputs)
+    old = int((root / "services/supervisor.pid").read_text())
+    shutil.rmtree(root)
+    provider.create(STORE, {"root": str(root)})
+    identifier, state = provider.create(SUPERVISOR, inputs)
+    assert not psutil.pid_exists(old)
+    assert int((root / "services/supervisor.pid").read_text()) != old
+    provider.delete(SUPERVISOR, identifier, state)

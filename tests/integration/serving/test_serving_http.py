@@ -212,6 +212,29 @@ def test_a_token_is_asked_for_where_one_is_set(tmp_path):
         assert server.client.get("/v2/health/ready").status_code == 200
 
 
+def test_a_rotated_token_is_taken_up_and_an_emptied_file_is_not(tmp_path):
+    kit.write_bundle(tmp_path)
+    kit.deploy(tmp_path, 1)
+    token = tmp_path / "token"
+    token.write_text("first")
+
+    def status(value: str) -> int:
+        return server.infer(kit.named(), headers={"authorization": f"Bearer {value}"}).status_code
+
+    with kit.serving(tmp_path, auth_token_file=str(token)) as server:
+        assert status("first") == 200
+        token.write_text("second")
+        deadline = time.monotonic() + 5
+        while status("second") != 200:
+            assert time.monotonic() < deadline
+        assert status("first") == 401
+        token.write_text("")
+        ends = time.monotonic() + 1.5
+        while time.monotonic() < ends:
+            assert status("anything") == 401
+        assert status("second") == 200
+
+
 def test_the_estimator_serves_where_there_is_no_graph(tmp_path):
     kit.write_bundle(tmp_path, runtime="sklearn")
     kit.deploy(tmp_path, 1)

@@ -168,3 +168,35 @@ def test_more_memory_than_the_machine_has_is_refused_before_anything_is_declared
     with pytest.raises(pulumi.RunError, match=r"training\.compute\.memory: 900\.0Ti asked for"):
         graphs.append(declare(folder, training=training))
     assert graphs == []
+
+
+def test_two_models_on_one_platform_may_not_share_an_endpoints_name(folder: Path) -> None:
+    document = yaml.safe_load(SPEC)
+    del document["platform"]
+    first = mlops.Spec.model_validate(document).located(folder)
+    second = mlops.Spec.model_validate({**document, "identity": {**document["identity"], "name": "other"}})
+
+    def program() -> None:
+        platform = mlops.LocalPlatform("shared", directory=folder)
+        mlops.MLStack("one", first, platform=platform)
+        mlops.MLStack("two", second.located(folder), platform=platform)
+
+    with pytest.raises(pulumi.RunError, match=r"two-churn: this platform has an endpoint churn already"):
+        capture(program)
+
+
+def test_a_shared_platform_refuses_settings_and_folders_it_would_ignore(folder: Path) -> None:
+    document = yaml.safe_load(SPEC)
+    spec = mlops.Spec.model_validate(document).located(folder)
+    with pytest.raises(pulumi.RunError, match="platform section differs"):
+        capture(lambda: mlops.MLStack("one", spec, platform=mlops.LocalPlatform("shared", directory=folder)))
+    del document["platform"]
+    elsewhere = mlops.Spec.model_validate(document).located(folder / "elsewhere")
+    with pytest.raises(pulumi.RunError, match=f"start from {folder}/elsewhere"):
+        capture(lambda: mlops.MLStack("one", elsewhere, platform=mlops.LocalPlatform("shared", directory=folder)))
+
+
+def test_the_ui_without_its_extra_is_refused_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulumi_mlops.platforms.local.preflight.find_spec", lambda _: None)
+    with pytest.raises(pulumi.RunError, match=r"pulumi-mlops\[ui\]"):
+        declare(folder, platform={"local": {"tracking_ui": {"port": 5001}}})

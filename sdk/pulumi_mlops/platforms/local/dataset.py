@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def build(platform: LocalPlatform, parent: pulumi.Resource, name: str, data: Data, code: Code) -> BuiltDataset:
     """Look at the sources; the pipeline reads them."""
     declared = definition.sources(data.sources, platform.directory, platform.secrets.reference)
+    for source, settings in declared.items():
+        platform.claim("source", source, name, settings)
     resource = Dataset(
         f"{name}-sources",
         root=platform.store.root,

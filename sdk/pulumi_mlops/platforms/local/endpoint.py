@@ -21,6 +21,7 @@ def build(
     platform: LocalPlatform, parent: pulumi.Resource, name: str, settings: Endpoint, identity: Identity
 ) -> BuiltEndpoint:
     """Make an endpoint."""
+    platform.claim("endpoint", settings.name, name)
     match settings:
         case RestEndpoint():
             return _rest(platform, parent, name, settings, identity)

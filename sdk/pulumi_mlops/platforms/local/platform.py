@@ -62,7 +62,8 @@ class LocalPlatform(base.Platform):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("mlops:index:LocalPlatform", name, {}, opts)
-        self.settings = (settings or PlatformSettings()).local
+        self.declared = settings or PlatformSettings()
+        self.settings = self.declared.local
         self.directory = (directory or Path.cwd()).resolve()
         self.layout = StoreLayout((self.directory / self.settings.data_dir.expanduser()).resolve())
         root = str(self.layout.root)
@@ -76,6 +77,7 @@ class LocalPlatform(base.Platform):
             opts=child,
         )
         self.secrets = SecretFiles(self, root)
+        self._taken: dict[str, str] = {}
         self._digests: dict[tuple[Path, tuple[str, ...]], str] = {}
         self.store_uri = self.store.root.apply(lambda path: Path(path).as_uri())
         self.tracking_uri = self.store.root.apply(lambda path: StoreLayout(Path(path)).tracking_uri)
@@ -121,7 +123,12 @@ class LocalPlatform(base.Platform):
         stop_seconds: float = 10.0,
         needs: list[pulumi.Resource] | None = None,
     ) -> Service:
-        """A supervised process of this platform; see `resources.Service` for the arguments."""
+        """A supervised process of this platform; see `resources.Service` for the arguments.
+
+        Raises:
+            pulumi.RunError: another component of the platform has a service of that name.
+        """
+        self.claim("service", service, name)
         return Service(
             name,
             root=self.store.root,
@@ -141,6 +148,25 @@ class LocalPlatform(base.Platform):
         if key not in self._digests:
             self._digests[key] = digest_of_code(definition)
         return self._digests[key]
+
+    def claim(self, kind: str, name: str, component: str, settings: object = None) -> None:
+        """Take a name in the data directory, which components of several models may share.
+
+        Arguments:
+            kind: what is named.
+            name: its name.
+            component: name of the component that takes it.
+            settings: what it is made from; the same thing may be taken twice.
+
+        Raises:
+            pulumi.RunError: another component has something else of that name.
+        """
+        value = f"{component}" if settings is None else f"{settings!r}"
+        article = "an" if kind[0] in "aeiou" else "a"
+        if self._taken.setdefault(f"{kind} {name}", value) != value:
+            raise pulumi.RunError(
+                f"{component}: this platform has {article} {kind} {name} already; give it another name"
+            )
 
     @classmethod
     def preflight(cls, spec: Spec) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from pulumi_mlops.spec.training import Compute
@@ -25,6 +26,8 @@ def problems(spec: Spec) -> list[str]:
         found.append(
             f"platform.local.min_free_disk: {_size(local.min_free_disk)} asked for, {nearest} has {_size(free)}"
         )
+    if local.tracking_ui is not None and find_spec("flask") is None:
+        found.append("platform.local.tracking_ui: MLflow's UI is not installed; pip install 'pulumi-mlops[ui]'")
     return found
 
 

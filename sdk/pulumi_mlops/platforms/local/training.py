@@ -37,6 +37,7 @@ def build_pipeline(platform: LocalPlatform, parent: pulumi.Resource, name: str, 
         directory=platform.directory,
         secret=platform.secrets.reference,
     )
+    platform.claim("model", plan.identity.name, name)
     run = PipelineRun(
         f"{name}-run",
         root=platform.store.root,
