@@ -42,6 +42,12 @@ class LimitError(StepError):
     exit_code = 12
 
 
+class BusyError(StepError):
+    """Another run of the model is under way (exit code 75, EX_TEMPFAIL of sysexits.h)."""
+
+    exit_code = 75
+
+
 def disk_full(error: BaseException) -> LimitError | None:
     """The failure to tell the user where an error was caused by a full disk; None for any other error.
 

@@ -198,7 +198,7 @@ def test_sample_prediction_that_fails_fails_up(checkout: Toy) -> None:
     code, output = checkout.make("up")
     assert code != 0
     assert f"called: predict --sample --wait 10 --spec {checkout.project / 'mlops.yaml'}" in output
-    assert "`mlops predict --sample` failed" in output
+    assert "`mlops predict --sample --wait 10` failed" in output
     checkout.variables["ANSWER"] = "yes"
     assert checkout.make("up")[0] == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mlops_runtime.pipeline.supervisor import STEPS, BusyError, PipelineResult, run_pipeline
+from mlops_runtime.errors import BusyError
+from mlops_runtime.pipeline.supervisor import STEPS, PipelineResult, run_pipeline
 
 __all__ = ["STEPS", "BusyError", "PipelineResult", "run_pipeline"]

@@ -14,14 +14,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlops_runtime.code import digest_of_code
 from mlops_runtime.definition import DataDefinition, Definition
-from mlops_runtime.errors import BadInputError, LimitError, StepError
+from mlops_runtime.errors import BadInputError, BusyError, LimitError, StepError
 from mlops_runtime.pipeline import records
 from mlops_runtime.pipeline.records import RunRecord, StepRecord
 from mlops_runtime.steps.base import digest_of
@@ -45,12 +45,6 @@ ENVIRONMENT = {
 _POLL_SECONDS = 0.2
 _DISK_SECONDS = 1.0
 _GRACE_SECONDS = 3.0
-
-
-class BusyError(StepError):
-    """Another run of the model is under way (exit code 75, EX_TEMPFAIL of sysexits.h)."""
-
-    exit_code: ClassVar[int] = 75
 
 
 class PipelineResult(BaseModel):

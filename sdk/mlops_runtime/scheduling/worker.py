@@ -13,18 +13,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mlops_runtime.errors import BusyError, RejectedError
 from mlops_runtime.stores.control import LEASE_SECONDS, Control, Work
 
 _log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "mlops_runtime.child")
 """The command `mlops-runtime`, as a child that ends with its scheduler."""
-
-REJECTED = 11
-"""Exit code of a pipeline whose model did not pass the gate."""
-
-BUSY = 75
-"""Exit code of a pipeline that found another run of the model under way."""
 
 BUSY_SECONDS = 10.0
 """Pause before work that found another run under way is tried again."""
@@ -99,12 +94,12 @@ class Job:
         result = self._result()
         message = result.get("message") or (None if code == 0 else self._last_words(code))
         run_id = result.get("run_id") or None
-        if code == BUSY or (self._stop_asked_at is not None and code != 0):
+        if code == BusyError.exit_code or (self._stop_asked_at is not None and code != 0):
             self._control.renew(self._work.id, run_id=run_id)
             self._control.release(self._work.id)
             return Outcome(self._work, "released", message)
         status: Literal["succeeded", "failed", "rejected"] = "failed"
-        if code in (0, REJECTED):
+        if code in (0, RejectedError.exit_code):
             status = "succeeded" if code == 0 else "rejected"
         self._control.finish(self._work.id, status, run_id=run_id, message=message)
         return Outcome(self._work, status, message)

@@ -181,7 +181,7 @@ def _rest(stack: Stack, endpoint: RestEndpoint) -> Component:
     facts["served"] = served = int(answer["versions"][0])
     told = f"serves version {served} at {url}"
     if facts["runtime"] == "sklearn":
-        told += f", by the estimator, as ONNX was refused: {facts['fallback_reason']}"
+        told += f", by the estimator and not ONNX: {facts['fallback_reason']}"
     elif facts["runtime"]:
         told += " with ONNX Runtime"
     if refused:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from mlops_runtime.errors import RejectedError
 from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text, style
 from pulumi_mlops.cli.stack import DEFAULT_SPEC, AsJson, Environment, SpecFile, Stack, on_a_stack
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mlops_runtime.stores.control import Work
 
 _POLL_SECONDS: Final = 0.25
-_REJECTED: Final = 11
 
 
 @on_a_stack
@@ -58,7 +58,7 @@ def retrain(
         print_text(style(f"Run {finished.run_id} succeeded", "green") + _reason(finished))
     else:
         print_text(style(f"Run {finished.run_id} {finished.status}", "red") + _reason(finished))
-    codes = {"succeeded": ExitCode.OK, "rejected": _REJECTED}
+    codes = {"succeeded": ExitCode.OK, "rejected": RejectedError.exit_code}
     raise typer.Exit(codes.get(finished.status, ExitCode.PROBLEM))
 
 

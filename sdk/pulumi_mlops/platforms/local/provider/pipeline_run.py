@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Final
 
+from mlops_runtime.errors import BusyError, RejectedError
 from mlops_runtime.stores.layout import Store, write_atomically
 from pulumi_mlops.platforms.local.provider import process
 from pulumi_mlops.platforms.local.provider.handler import CancelledError, Context, Handler, Properties, ProviderError
-
-_REJECTED: Final = 11
-_LOCKED: Final = 75
 
 
 class PipelineRunHandler(Handler):
@@ -30,14 +27,14 @@ class PipelineRunHandler(Handler):
         write_atomically(definition, inputs["definition"])
         arguments = ["pipeline", "--definition", str(definition), "--trigger", "up", "--if-changed"]
         code, result, message = process.run(arguments, context)
-        if code == _LOCKED:
+        if code == BusyError.exit_code:
             context.say("another run of this pipeline is in progress; waiting for it")
-        while code == _LOCKED:
+        while code == BusyError.exit_code:
             if context.cancelled.is_set():
                 raise CancelledError("interrupted while another run of this pipeline was in progress")
             time.sleep(1.0)
             code, result, message = process.run(arguments, context)
-        if code not in (0, _REJECTED) or result is None:
+        if code not in (0, RejectedError.exit_code) or result is None:
             raise ProviderError(f"the pipeline failed; what serves now keeps serving.\n{message}")
         if result["status"] == "rejected":
             context.warn(f"the model did not pass the gate and is not deployed: {result['message']}")
