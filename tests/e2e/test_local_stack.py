@@ -196,3 +196,19 @@ def test_an_invalid_spec_is_refused_before_anything_is_created(project: Callable
     assert "Traceback" not in refused.text
     assert [resource["type"] for resource in stack.state()] in ([], ["pulumi:pulumi:Stack"])
     assert not stack.store.exists()
+
+
+def test_the_tracking_ui_is_served_where_it_is_asked_for(project: Callable[[str, str], PulumiProject]) -> None:
+    port = free_port()
+    program = f"""
+import pulumi_mlops as mlops
+from pulumi_mlops.spec import Local, Platform, Tracking, TrackingUI
+
+mlops.LocalPlatform("ml", Platform(local=Local(tracking=Tracking(ui=TrackingUI(port={port})))))
+"""
+    stack = project("", program)
+    stack.up()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
+        assert "MLflow" in page.read().decode()
+    stack.destroy()
+    assert stack.processes() == []

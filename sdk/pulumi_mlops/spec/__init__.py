@@ -13,7 +13,7 @@ from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.loader import load
 from pulumi_mlops.spec.model import API_VERSION, Spec
 from pulumi_mlops.spec.monitors import Alert, Drift, FeatureDrift, Monitor, Signals
-from pulumi_mlops.spec.platform import Local, Logs, Platform, TrackingUI
+from pulumi_mlops.spec.platform import Local, Logs, Platform, Tracking, TrackingUI
 from pulumi_mlops.spec.registry import Card, Onnx, Registry
 from pulumi_mlops.spec.retraining import NewData, Retraining, Triggers
 from pulumi_mlops.spec.training import Compute, Parameter, Preprocessing, Split, Training, Tuning, Window
@@ -58,6 +58,7 @@ __all__ = [
     "Spec",
     "SpecError",
     "Split",
+    "Tracking",
     "TrackingUI",
     "Training",
     "Triggers",

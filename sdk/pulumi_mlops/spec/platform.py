@@ -20,6 +20,13 @@ class TrackingUI(Section):
     """TCP port on loopback. Default: 5000."""
 
 
+class Tracking(Section):
+    """Records of runs and versions: MLflow on SQLite, which needs no server."""
+
+    ui: TrackingUI | None = None
+    """Serve MLflow's web UI. Needs the extra `pulumi-mlops[ui]`. Default: no UI; the records exist all the same."""
+
+
 class Logs(Section):
     """Rotation of the services' logs."""
 
@@ -37,8 +44,8 @@ class Local(Section):
     """Folder for data, features, runs, models and logs, relative to the spec. It outlives the stack.
     Default: .mlops."""
 
-    tracking_ui: TrackingUI | None = None
-    """Serve MLflow's web UI. Needs the extra `pulumi-mlops[ui]`. Default: no UI; the records exist all the same."""
+    tracking: Tracking = Tracking()
+    """Records of runs and versions."""
 
     logs: Logs = Logs()
     """Rotation of the services' logs."""

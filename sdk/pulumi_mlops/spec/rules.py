@@ -200,8 +200,8 @@ def names_and_ports(platform: Platform, endpoints: list[Endpoint], monitors: lis
                 yield Mistake("MLOPS-S034", message, at=(section, i, "name"), hint="Give each its own name.")
     taken: dict[int, str] = {}
     users: list[tuple[FieldPath, int]] = []
-    if platform.local.tracking_ui is not None:
-        users.append((("platform", "local", "tracking_ui", "port"), platform.local.tracking_ui.port))
+    if platform.local.tracking.ui is not None:
+        users.append((("platform", "local", "tracking", "ui", "port"), platform.local.tracking.ui.port))
     users += [(("endpoints", i, "port"), e.port) for i, e in enumerate(endpoints) if isinstance(e, RestEndpoint)]
     users += [(("monitors", i, "port"), m.port) for i, m in enumerate(monitors) if m.port is not None]
     reserved = {port for _, port in users}

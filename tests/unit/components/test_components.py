@@ -98,7 +98,7 @@ def test_local_platform(declared: Declared, tmp_path: Path) -> None:
 
 
 def test_tracking_ui_is_a_service_of_the_platform(tmp_path: Path) -> None:
-    settings = spec.Platform(local=spec.Local(tracking_ui=spec.TrackingUI(port=5055)))
+    settings = spec.Platform(local=spec.Local(tracking=spec.Tracking(ui=spec.TrackingUI(port=5055))))
     graph = capture(lambda: mlops.LocalPlatform("p", settings, directory=tmp_path))
     assert children(graph, "LocalPlatform")[2:] == [("mlops-local:index:Service", "p-tracking-ui")]
     ui = graph.one("mlops-local:index:Service").inputs

@@ -199,4 +199,4 @@ def test_a_shared_platform_refuses_settings_and_folders_it_would_ignore(folder: 
 def test_the_ui_without_its_extra_is_refused_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pulumi_mlops.platforms.local.preflight.find_spec", lambda _: None)
     with pytest.raises(pulumi.RunError, match=r"pulumi-mlops\[ui\]"):
-        declare(folder, platform={"local": {"tracking_ui": {"port": 5001}}})
+        declare(folder, platform={"local": {"tracking": {"ui": {"port": 5001}}}})

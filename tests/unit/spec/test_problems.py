@@ -279,7 +279,7 @@ def test_the_label_of_the_same_rows_is_no_feature(tmp_path: Path) -> None:
 
 
 def test_a_list_of_an_overlay_hides_the_one_of_the_spec(tmp_path: Path) -> None:
-    overlay = "    platform: {local: {tracking_ui: {port: 8080}}}\n    endpoints: [⟨{name: delay, kind: rest}]"
+    overlay = "    platform: {local: {tracking: {ui: {port: 8080}}}}\n    endpoints: [⟨{name: delay, kind: rest}]"
     text = FULL.read_text(encoding="utf-8").replace("    training: {tuning: null}", overlay)
     before = text.partition("⟨")[0]
     found = problems(tmp_path, text.replace("⟨", ""), "dev")

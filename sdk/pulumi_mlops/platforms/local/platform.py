@@ -82,8 +82,8 @@ class LocalPlatform(base.Platform):
         self.store_uri = self.store.root.apply(lambda path: Path(path).as_uri())
         self.tracking_uri = self.store.root.apply(lambda path: StoreLayout(Path(path)).tracking_uri)
         self.tracking_url: pulumi.Output[str | None] = pulumi.Output.from_input(None)
-        if self.settings.tracking_ui is not None:
-            port = self.settings.tracking_ui.port
+        if self.settings.tracking.ui is not None:
+            port = self.settings.tracking.ui.port
             ui = self.service(
                 self,
                 f"{name}-tracking-ui",

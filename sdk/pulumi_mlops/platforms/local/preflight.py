@@ -26,8 +26,8 @@ def problems(spec: Spec) -> list[str]:
         found.append(
             f"platform.local.min_free_disk: {_size(local.min_free_disk)} asked for, {nearest} has {_size(free)}"
         )
-    if local.tracking_ui is not None and find_spec("flask") is None:
-        found.append("platform.local.tracking_ui: MLflow's UI is not installed; pip install 'pulumi-mlops[ui]'")
+    if local.tracking.ui is not None and find_spec("flask") is None:
+        found.append("platform.local.tracking.ui: MLflow's UI is not installed; pip install 'pulumi-mlops[ui]'")
     return found
 
 
