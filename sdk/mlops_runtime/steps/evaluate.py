@@ -16,8 +16,9 @@ from mlops_runtime.errors import BadDataError
 from mlops_runtime.steps import figures, frames, metrics
 from mlops_runtime.steps.base import Outputs, Run, Step
 from mlops_runtime.steps.featurize import LABEL, SEGMENT, FeaturizeOutputs
+from mlops_runtime.steps.fitting import threads
 from mlops_runtime.steps.metrics import Binary, Interval, Multiclass, Outcome, Regression
-from mlops_runtime.steps.train import TrainOutputs, threads
+from mlops_runtime.steps.train import TrainOutputs
 from mlops_runtime.stores.layout import write_atomically
 
 if TYPE_CHECKING:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from mlops_runtime.steps.base import Outputs, Run
 from mlops_runtime.stores.layout import write_atomically
 from mlops_runtime.stores.tracking import Tracking
+
+_PACKAGES = (
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "polars",
+    "skl2onnx",
+    "onnx",
+    "onnxruntime",
+    "mlflow-skinny",
+    "pulumi-mlops",
+)
 
 
 def start(run: Run, tracking: Tracking) -> str:
@@ -54,8 +68,6 @@ def _featurized(run: Run, tracking: Tracking, tracked: str, outputs: Any) -> Non
 
 
 def _trained(run: Run, tracking: Tracking, tracked: str, outputs: Any) -> None:
-    from mlops_runtime.steps.register import environment
-
     training = run.definition.training
     tracking.log(
         tracked,
@@ -107,3 +119,14 @@ _RECORDERS: dict[str, Callable[[Run, Tracking, str, Any], None]] = {
     "validate": _validated,
     "register": _registered,
 }
+
+
+def environment() -> dict[str, str]:
+    """Python and the versions of the packages that a model depends on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,17 +31,6 @@ FORMAT = 1
 """Version of `manifest.json`."""
 
 _SAMPLE_ROWS = 5
-_PACKAGES = (
-    "scikit-learn",
-    "numpy",
-    "pandas",
-    "polars",
-    "skl2onnx",
-    "onnx",
-    "onnxruntime",
-    "mlflow-skinny",
-    "pulumi-mlops",
-)
 
 
 class RegisterOutputs(Outputs):
@@ -66,17 +53,6 @@ class RegisterOutputs(Outputs):
     fallback_reason: str | None
     status: Literal["approved", "pending", "rejected"]
     reasons: list[str]
-
-
-def environment() -> dict[str, str]:
-    """Python and the versions of the packages that a model depends on."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _inputs(run: Run) -> dict[str, Any]:
@@ -294,7 +270,7 @@ def _manifest(
         "data": {name: ref.digest for name, ref in run.outputs("ingest", IngestOutputs).snapshots.items()},
         "code": digest_of_code(definition),
         "commit": run.git_commit,
-        "environment": environment(),
+        "environment": recording.environment(),
     }
 
 

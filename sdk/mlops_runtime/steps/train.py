@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import random
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mlops_runtime.definition import Definition
-from mlops_runtime.errors import BadDataError, BadInputError
-from mlops_runtime.steps import estimators, frames, preprocessing, tune
+from mlops_runtime.errors import BadDataError
+from mlops_runtime.steps import fitting, frames, tune
 from mlops_runtime.steps.base import Outputs, Run, Step, digest_of_file
 from mlops_runtime.steps.featurize import FeaturizeOutputs
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 class TrainOutputs(Outputs):
@@ -40,39 +36,6 @@ class TrainOutputs(Outputs):
     seconds: float
 
 
-def fit(
-    definition: Definition,
-    columns: Sequence[frames.Named],
-    x: pd.DataFrame,
-    y: npt.NDArray[Any],
-    params: dict[str, Any],
-) -> Any:
-    """Fit the definition's estimator, or call its function.
-
-    Arguments:
-        definition: the pipeline definition.
-        columns: the model's inputs.
-        x: rows by inputs, as `frames.model_inputs` gives them.
-        y: labels of the rows.
-        params: parameters of the estimator, or keyword arguments of the function.
-
-    Raises:
-        BadInputError: wrong estimator, parameter or function; user code failed.
-    """
-    training = definition.training
-    if training.function is not None:
-        return _call(definition, x, y, params)
-    estimator = estimators.make(training, params)
-    assert training.preprocessing is not None
-    model = preprocessing.pipeline(estimator, training.preprocessing, columns, x)
-    try:
-        return model.fit(x, y)
-    except (ValueError, TypeError) as error:
-        raise BadInputError(
-            f"{training.estimator} can't be fitted: {error}{_hint(training.preprocessing, x)}"
-        ) from error
-
-
 def check_classes(y: npt.NDArray[Any], task: str, label: str) -> None:
     """Check that there is something to learn.
 
@@ -90,32 +53,6 @@ def check_classes(y: npt.NDArray[Any], task: str, label: str) -> None:
     if task == "binary" and len(classes) > 2:
         shown = ", ".join(map(str, classes[:5])) + ("…" if len(classes) > 5 else "")
         raise BadDataError(f"label {label}: a binary task has two classes, and there are {len(classes)}: {shown}")
-
-
-def threads(cpu: float) -> int:
-    """Threads that numerical libraries may use: CPU cores, rounded up."""
-    return max(1, math.ceil(cpu))
-
-
-def _call(definition: Definition, x: pd.DataFrame, y: npt.NDArray[Any], params: dict[str, Any]) -> Any:
-    from mlops_runtime import code
-
-    training = definition.training
-    assert training.function is not None
-    # User code that draws random numbers without a seed of its own is reproducible nonetheless.
-    np.random.seed(training.seed)
-    random.seed(training.seed)
-    model = code.call(definition, training.function, x, y, expects="training.function", **params)
-    estimators.check_fitted(model, training.task, f"training.function {training.function}")
-    return model
-
-
-def _hint(settings: Any, x: pd.DataFrame) -> str:
-    if settings.impute == "none" and bool(x.isna().to_numpy().any()):
-        return (
-            ". The rows have missing numbers: set training.preprocessing.impute, or take an estimator that allows them"
-        )
-    return ""
 
 
 def _inputs(run: Run) -> dict[str, Any]:
@@ -156,8 +93,8 @@ def _run(run: Run) -> TrainOutputs:
     import sklearn  # noqa: F401 - its import takes a second that is not part of the fit
 
     started = time.monotonic()
-    with threadpool_limits(threads(settings.compute.cpu)):
-        model = fit(definition, features.columns, x, y, params)
+    with threadpool_limits(fitting.threads(settings.compute.cpu)):
+        model = fitting.fit(definition, features.columns, x, y, params)
     seconds = time.monotonic() - started
     path = run.directory / "train" / "model.pkl"
     path.write_bytes(pickled(definition, model))

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from mlops_runtime.definition import Definition, Parameter, Tuning
 from mlops_runtime.errors import BadInputError, StepError
-from mlops_runtime.steps import frames, metrics
+from mlops_runtime.steps import fitting, frames, metrics
 from mlops_runtime.steps.base import Run
 
 if TYPE_CHECKING:
@@ -129,14 +129,12 @@ def fold_score(
     """
     from threadpoolctl import threadpool_limits
 
-    from mlops_runtime.steps.train import fit, threads
-
     training = definition.training
     tuning = training.tuning
     train, test = fold
-    share = max(1, threads(training.compute.cpu) // (tuning.parallel if tuning else 1))
+    share = max(1, fitting.threads(training.compute.cpu) // (tuning.parallel if tuning else 1))
     with threadpool_limits(share):
-        model = fit(definition, columns, x.iloc[train], y[train], {**training.params, **params})
+        model = fitting.fit(definition, columns, x.iloc[train], y[train], {**training.params, **params})
         outcome = metrics.predict(model, x.iloc[test], y[test], definition)
     value = outcome.metric(definition.evaluation.primary)
     return float(value)

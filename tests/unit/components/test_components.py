@@ -323,7 +323,7 @@ def test_options_reach_the_component_and_its_children(declared: Declared, kind: 
             parent=outside,
             aliases=[pulumi.Alias(name="earlier")],
             protect=True,
-            depends_on=[parts.platform.store],
+            depends_on=[parts.platform.host.store],
             providers=[provider],
         )
         WITH_CHILDREN[kind](parts, options)

@@ -3,54 +3,47 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltEndpoint
+from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, Endpoint, RestEndpoint
 from pulumi_mlops.spec.identity import Identity
-
-if TYPE_CHECKING:
-    from pulumi_mlops.platforms.local.platform import LocalPlatform
 
 _DAY = 86400.0
 
 
-def build(
-    platform: LocalPlatform, parent: pulumi.Resource, name: str, settings: Endpoint, identity: Identity
-) -> BuiltEndpoint:
+def build(host: Host, parent: pulumi.Resource, name: str, settings: Endpoint, identity: Identity) -> BuiltEndpoint:
     """Make an endpoint."""
-    platform.claim("endpoint", settings.name, name)
+    host.claim("endpoint", settings.name, name)
     match settings:
         case RestEndpoint():
-            return _rest(platform, parent, name, settings, identity)
+            return _rest(host, parent, name, settings, identity)
         case BatchEndpoint():
-            folder = platform.layout.batch(settings.name)
+            folder = host.layout.batch(settings.name)
         case EdgeEndpoint():
-            folder = platform.layout.edge(settings.name)
+            folder = host.layout.edge(settings.name)
     return BuiltEndpoint(
-        url=platform.store.root.apply(lambda _: folder.as_uri()), metrics_url=pulumi.Output.from_input(None)
+        url=host.store.root.apply(lambda _: folder.as_uri()), metrics_url=pulumi.Output.from_input(None)
     )
 
 
-def _rest(
-    platform: LocalPlatform, parent: pulumi.Resource, name: str, settings: RestEndpoint, identity: Identity
-) -> BuiltEndpoint:
-    token = None if settings.token is None else platform.secrets.reference(settings.token)
+def _rest(host: Host, parent: pulumi.Resource, name: str, settings: RestEndpoint, identity: Identity) -> BuiltEndpoint:
+    token = None if settings.token is None else host.secrets.reference(settings.token)
     capture = settings.capture
     drain = settings.drain.total_seconds()
     config = {
         "endpoint": settings.name,
         "model": identity.name,
         "port": settings.port,
-        "data_dir": str(platform.layout.root),
+        "data_dir": str(host.layout.root),
         "max_request_bytes": settings.max_request_size,
         "max_batch_rows": settings.max_rows,
         "capture": None
         if capture is None
         else {
-            "directory": str(platform.layout.captures(settings.name)),
+            "directory": str(host.layout.captures(settings.name)),
             "sample": capture.sample,
             "retention_days": capture.retention.total_seconds() / _DAY,
         },
@@ -60,7 +53,7 @@ def _rest(
         "warm_up_requests": settings.warm_up_requests,
         "exit_with_parent": True,
     }
-    service = platform.service(
+    service = host.service(
         parent,
         f"{name}-server",
         service=settings.name,
@@ -69,7 +62,7 @@ def _rest(
         port=settings.port,
         ready_path="/v2/health/live",
         stop_seconds=drain,
-        needs=platform.secrets.resources,
+        needs=host.secrets.resources,
     )
     address = f"http://127.0.0.1:{settings.port}"
     return BuiltEndpoint(

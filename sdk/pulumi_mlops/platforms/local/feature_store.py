@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pulumi_mlops.platforms.base import BuiltFeatureStore
+from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.spec.features import Features
 
-if TYPE_CHECKING:
-    from pulumi_mlops.platforms.local.platform import LocalPlatform
 
-
-def build(platform: LocalPlatform, features: Features) -> BuiltFeatureStore:
+def build(host: Host, features: Features) -> BuiltFeatureStore:
     """Say where the files are; pipeline runs and the materialisation schedule write them."""
     online = any(view.online for view in features.views.values())
-    layout = platform.layout
+    layout = host.layout
     return BuiltFeatureStore(
-        offline_uri=platform.store.root.apply(lambda _: (layout.features / "offline").as_uri()),
-        online_url=platform.store.root.apply(lambda _: f"sqlite:///{layout.online_db}" if online else None),
+        offline_uri=host.store.root.apply(lambda _: (layout.features / "offline").as_uri()),
+        online_url=host.store.root.apply(lambda _: f"sqlite:///{layout.online_db}" if online else None),
     )

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltMonitor
+from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.monitors import Alert, Monitor
 
-if TYPE_CHECKING:
-    from pulumi_mlops.platforms.local.platform import LocalPlatform
-
 
 def build(
-    platform: LocalPlatform,
+    host: Host,
     parent: pulumi.Resource,
     name: str,
     settings: Monitor,
@@ -32,7 +30,7 @@ def build(
         "name": settings.name,
         "endpoint": endpoint.name,
         "model": identity.name,
-        "data_dir": str(platform.layout.root),
+        "data_dir": str(host.layout.root),
         "metrics_url": f"http://127.0.0.1:{endpoint.port}/metrics",
         "window_s": settings.window.total_seconds(),
         "min_rows": settings.min_rows,
@@ -43,12 +41,12 @@ def build(
             "error_rate": signals["error_rate"],
             "min_requests": signals["min_requests"],
         },
-        "alerts": alerts(platform, settings.alerts),
+        "alerts": alerts(host, settings.alerts),
         "retrain_on_drift": retrain,
         "port": settings.port,
         "exit_with_parent": True,
     }
-    service = platform.service(
+    service = host.service(
         parent,
         f"{name}-process",
         service=f"monitor-{settings.name}",
@@ -56,17 +54,17 @@ def build(
         config=json.dumps(config, sort_keys=True),
         port=settings.port,
         ready_path=None if settings.port is None else "/metrics",
-        needs=platform.secrets.resources,
+        needs=host.secrets.resources,
     )
-    report = platform.layout.monitoring(settings.name).as_uri()
+    report = host.layout.monitoring(settings.name).as_uri()
     return BuiltMonitor(report_uri=service.status.apply(lambda _: report))
 
 
-def alerts(platform: LocalPlatform, declared: list[Alert]) -> list[dict[str, Any]]:
+def alerts(host: Host, declared: list[Alert]) -> list[dict[str, Any]]:
     """Alerts as the runtime reads them: secret URLs as references that it can resolve."""
     return [
         {
-            "webhook": alert.webhook if alert.webhook.startswith("http") else platform.secrets.reference(alert.webhook),
+            "webhook": alert.webhook if alert.webhook.startswith("http") else host.secrets.reference(alert.webhook),
             "min_interval_s": alert.min_interval.total_seconds(),
         }
         for alert in declared

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltContinuousTraining, BuiltPipeline, PipelinePlan
+from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.platforms.local.monitor import alerts
 from pulumi_mlops.spec.endpoints import BatchEndpoint
 from pulumi_mlops.spec.retraining import Retraining
 
-if TYPE_CHECKING:
-    from pulumi_mlops.platforms.local.platform import LocalPlatform
-
 
 def build(
-    platform: LocalPlatform,
+    host: Host,
     parent: pulumi.Resource,
     name: str,
     settings: Retraining,
@@ -33,8 +30,8 @@ def build(
     ]
     config = {
         "model": plan.identity.name,
-        "data_dir": str(platform.layout.root),
-        "definition": str(platform.layout.definition(plan.identity.name)),
+        "data_dir": str(host.layout.root),
+        "definition": str(host.layout.definition(plan.identity.name)),
         "retraining": {
             "schedule": triggers.schedule,
             "drift": triggers.drift,
@@ -46,20 +43,20 @@ def build(
             },
             "cooldown_s": settings.cooldown.total_seconds(),
             "overdue_s": None if settings.overdue is None else settings.overdue.total_seconds(),
-            "alerts": alerts(platform, settings.alerts),
+            "alerts": alerts(host, settings.alerts),
         },
         "materialization_schedule": plan.features.materialization_schedule,
         "batch": batch,
         "exit_with_parent": True,
     }
-    service = platform.service(
+    service = host.service(
         parent,
         f"{name}-scheduler",
         service=f"scheduler-{plan.identity.name}",
         arguments=["-m", "mlops_runtime", "scheduler", "--config", "{config}"],
         config=json.dumps(config, sort_keys=True),
         # The pipeline writes the definition that the scheduler reads.
-        needs=[*plan.needs, *platform.secrets.resources],
+        needs=[*plan.needs, *host.secrets.resources],
     )
     in_force = [
         "manual",

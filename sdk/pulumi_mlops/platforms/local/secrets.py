@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pulumi
 
 from pulumi_mlops.platforms.definition import absolute
-from pulumi_mlops.platforms.local.resources import SecretFile
-
-if TYPE_CHECKING:
-    from pulumi_mlops.platforms.local.platform import LocalPlatform
+from pulumi_mlops.platforms.local.resources import SecretFile, Store
 
 
 class SecretFiles:
@@ -22,13 +18,16 @@ class SecretFiles:
     Services start again without a person, so they can't read the environment of the shell that `up` ran in.
 
     Arguments:
-        platform: the platform, parent of the resources.
+        prefix: beginning of the resources' names.
+        store: the data directory's resource.
         root: the data directory.
+        directory: absolute folder that relative paths start from.
+        opts: options of the resources.
     """
 
-    def __init__(self, platform: LocalPlatform, root: str) -> None:
-        self._platform = platform
-        self._root = root
+    def __init__(self, prefix: str, store: Store, root: Path, directory: Path, opts: pulumi.ResourceOptions) -> None:
+        self._prefix, self._store, self._root = prefix, store, root
+        self._directory, self._opts = directory, opts
         self._made: dict[str, SecretFile] = {}
 
     def reference(self, reference: str) -> str:
@@ -42,18 +41,18 @@ class SecretFiles:
         """
         kind, _, key = reference.partition(":")
         if kind == "file":
-            return f"file:{absolute(Path(key), self._platform.directory)}"
+            return f"file:{absolute(Path(key), self._directory)}"
         file = re.sub(r"[^\w.-]", "_", f"{kind}-{key}")
         if reference not in self._made:
             if kind == "env" and key not in os.environ:
                 raise pulumi.RunError(f"the spec refers to env:{key}, and the environment has no such variable; set it")
             value = os.environ[key] if kind == "env" else pulumi.Config().require_secret(key)
             self._made[reference] = SecretFile(
-                f"{self._platform._name}-secret-{file}",
-                root=self._platform.store.root,
+                f"{self._prefix}-{file}",
+                root=self._store.root,
                 key=file,
                 value=value,
-                opts=pulumi.ResourceOptions(parent=self._platform),
+                opts=self._opts,
             )
         return f"file:{self._root}/secrets/{file}"
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltCluster, BuiltPipeline, PipelinePlan
 from pulumi_mlops.platforms.definition import definition
+from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.platforms.local.preflight import compute_problems
 from pulumi_mlops.platforms.local.resources import PipelineRun
 from pulumi_mlops.spec.training import Compute
-
-if TYPE_CHECKING:
-    from pulumi_mlops.platforms.local.platform import LocalPlatform
 
 
 def build_cluster(name: str, compute: Compute) -> BuiltCluster:
@@ -28,24 +25,24 @@ def build_cluster(name: str, compute: Compute) -> BuiltCluster:
     return BuiltCluster(uri=pulumi.Output.from_input(f"process://{os.uname().nodename}"))
 
 
-def build_pipeline(platform: LocalPlatform, parent: pulumi.Resource, name: str, plan: PipelinePlan) -> BuiltPipeline:
+def build_pipeline(host: Host, parent: pulumi.Resource, name: str, plan: PipelinePlan) -> BuiltPipeline:
     """Run the pipeline where something changed, and wait for it."""
     document = definition(
         plan,
-        store=platform.layout.root,
-        min_free_disk=platform.settings.min_free_disk,
-        directory=platform.directory,
-        secret=platform.secrets.reference,
+        store=host.layout.root,
+        min_free_disk=host.settings.min_free_disk,
+        directory=host.directory,
+        secret=host.secrets.reference,
     )
-    platform.claim("model", plan.identity.name, name)
+    host.claim("model", plan.identity.name, name)
     run = PipelineRun(
         f"{name}-run",
-        root=platform.store.root,
+        root=host.store.root,
         model=plan.identity.name,
         definition=document.model_dump_json(),
-        code=platform.digest_of_code(document),
+        code=host.digest_of_code(document),
         fingerprints=plan.fingerprints,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[*plan.needs, *platform.secrets.resources]),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[*plan.needs, *host.secrets.resources]),
     )
     return BuiltPipeline(
         definition_uri=run.definition_path.apply(lambda path: f"file://{path}"),
