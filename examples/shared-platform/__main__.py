@@ -126,4 +126,4 @@ model(
     ),
 )
 
-pulumi.export("data_dir", str(platform.layout.root))
+pulumi.export("data_dir", str(platform.data_dir))

@@ -42,6 +42,9 @@ class LocalPlatform(base.Platform):
         settings: the spec's `platform` section.
         directory: folder that relative paths of sections start from. Default: the working directory.
 
+    Attributes:
+        data_dir: absolute path of the data directory.
+
     Outputs:
         store_uri: the data directory, as a `file://` URI.
         tracking_uri: MLflow tracking URI (SQLite in the data directory).
@@ -62,6 +65,7 @@ class LocalPlatform(base.Platform):
         self.declared = settings or PlatformSettings()
         self.directory = (directory or Path.cwd()).resolve()
         self.host = Host(self, name, self.declared.local, self.directory)
+        self.data_dir = self.host.layout.root
         self.store_uri = self.host.store.root.apply(lambda path: Path(path).as_uri())
         self.tracking_uri = self.host.store.root.apply(lambda path: StoreLayout(Path(path)).tracking_uri)
         self.tracking_url: pulumi.Output[str | None] = pulumi.Output.from_input(None)
