@@ -97,11 +97,8 @@ for i in range(int(os.environ["BENCH_MODELS"])):
     finish(monitor, reportUri=report, endpoint=name, signals={"error_rate": 0.1}, alerts=0)
 
     retraining = component("ContinuousTraining", name, stack)
-    scheduler = Resource(
-        "Service", f"{name}-scheduler", retraining, [supervisor, *needs], root=store.root, outputs=("status",)
-    )
-    triggers = pulumi.Output.all(scheduler.status, run.status).apply(lambda _: ["manual"])
-    finish(retraining, triggers=triggers, cooldown=LIMIT, model=name)
+    Resource("Service", f"{name}-scheduler", retraining, [supervisor], root=store.root, outputs=("status",))
+    finish(retraining, triggers=["manual"], cooldown=LIMIT, model=name)
 
     finish(
         stack,

@@ -26,8 +26,8 @@ class ModelRegistry(pulumi.ComponentResource):
     """
 
     uri: pulumi.Output[str]
-    model: pulumi.Output[str]
-    approval: pulumi.Output[str]
+    model: str
+    approval: str
 
     def __init__(
         self,
@@ -42,8 +42,8 @@ class ModelRegistry(pulumi.ComponentResource):
         self.settings = settings
         self.identity = identity
         self.uri = platform.model_registry(self, name, settings, identity).uri
-        self.model = pulumi.Output.from_input(identity.name)
-        self.approval = pulumi.Output.from_input(settings.approval)
+        self.model = identity.name
+        self.approval = settings.approval
         self.register_outputs(
             {
                 "uri": self.uri,

@@ -27,7 +27,7 @@ class ContinuousTraining(pulumi.ComponentResource):
         triggers: the triggers in force, for people to read.
     """
 
-    triggers: pulumi.Output[Sequence[str]]
+    triggers: Sequence[str]
 
     def __init__(
         self,

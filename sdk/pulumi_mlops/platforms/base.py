@@ -129,7 +129,7 @@ class BuiltContinuousTraining:
         triggers: the triggers in force, by name, for people to read.
     """
 
-    triggers: pulumi.Output[Sequence[str]]
+    triggers: Sequence[str]
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,13 @@ def build(
         "batch": batch,
         "exit_with_parent": True,
     }
-    service = host.service(
+    host.service(
         parent,
         f"{name}-scheduler",
         service=f"scheduler-{plan.identity.name}",
         arguments=["-m", "mlops_runtime", "scheduler", "--config", "{config}"],
         config=json.dumps(config, sort_keys=True),
-        # The pipeline writes the definition that the scheduler reads.
-        needs=[*plan.needs, *host.secrets.resources],
+        needs=host.secrets.resources,
     )
     in_force = [
         "manual",
@@ -64,6 +63,4 @@ def build(
         *(f"drift:{monitor}" for monitor in triggers.drift),
         *([f"new-data:{triggers.new_data.source}"] if triggers.new_data else []),
     ]
-    return BuiltContinuousTraining(
-        triggers=pulumi.Output.all(service.status, pipeline.status).apply(lambda _: in_force)
-    )
+    return BuiltContinuousTraining(triggers=in_force)
