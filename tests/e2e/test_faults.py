@@ -295,9 +295,7 @@ def checkout(tmp_path: Path) -> Iterator[tuple[Checkout, Gated]]:
             (root / ".venv/bin" / command).symlink_to(ours / command)
         provider = "plugins:\n  providers:\n    - name: mlops-local\n      path: ../../.venv/bin"
         (made.project / "Pulumi.yaml").write_text(f"name: churn\nruntime: python\n{provider}\n")
-        (made.project / "__main__.py").write_text(
-            PROGRAM + 'pulumi.export("data_dir", str(stack.platform.data_dir))\n'
-        )
+        (made.project / "__main__.py").write_text(PROGRAM + 'pulumi.export("data_dir", str(stack.platform.data_dir))\n')
         stack = Gated.write(made.project, tmp_path / "gate")
         yield made, stack
         stack.release()
