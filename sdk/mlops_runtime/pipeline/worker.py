@@ -16,8 +16,8 @@ from typing import Any
 
 from mlops_runtime.definition import Definition
 from mlops_runtime.errors import RejectedError, StepError, disk_full
+from mlops_runtime.lifecycle import end_with_parent
 from mlops_runtime.pipeline import records
-from mlops_runtime.pipeline.orphans import end_with_parent
 from mlops_runtime.pipeline.supervisor import STEPS, read_definition
 from mlops_runtime.steps.base import Outputs, Run, Step
 from mlops_runtime.stores.layout import Store

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from mlops_runtime.definition import Definition, Parameter, Tuning
 from mlops_runtime.errors import BadInputError, StepError
+from mlops_runtime.lifecycle import end_with_parent
 from mlops_runtime.steps import fitting, frames, metrics
 from mlops_runtime.steps.base import Run
 
@@ -222,13 +223,11 @@ def _fold_runner(
 
         yield here
         return
-    from mlops_runtime.pipeline.orphans import end_with_parent
-
     pool = concurrent.futures.ProcessPoolExecutor(
         tuning.parallel,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
-        initargs=(end_with_parent, (definition, list(columns), x, y, plan)),
+        initargs=((definition, list(columns), x, y, plan),),
     )
     try:
         yield lambda number, params: pool.submit(_in_worker, number, params)
@@ -239,7 +238,7 @@ def _fold_runner(
 _WORK: list[Any] = []
 
 
-def _start_worker(end_with_parent: Any, work: Any) -> None:
+def _start_worker(work: Any) -> None:
     end_with_parent()
     _WORK[:] = [work]
 

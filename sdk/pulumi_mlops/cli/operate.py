@@ -12,6 +12,7 @@ from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text, s
 from pulumi_mlops.cli.stack import DEFAULT_SPEC, AsJson, Environment, SpecFile, Stack, on_a_stack
 
 if TYPE_CHECKING:
+    from mlops_runtime.definition import Definition
     from mlops_runtime.deployment import Switch
 
 By = Annotated[str, typer.Option("--by", help="Your name, for the record.")]
@@ -81,13 +82,7 @@ def export(
     """Write the edge bundle of a version: ONNX model, manifest and self-test, which need only onnxruntime."""
     from mlops_runtime.steps.export import export as run
 
-    definition = Stack.open(spec, environment).definition
-    made = [
-        run(definition, name, version=version, progress=_teller(as_json))
-        for name in _names(endpoint, [item.name for item in definition.endpoints if item.kind == "edge"], "edge")
-    ]
-    if as_json:
-        print_json([asdict(item) for item in made])
+    _make("edge", run, endpoint, version, Stack.open(spec, environment).definition, as_json)
 
 
 @on_a_stack
@@ -101,10 +96,21 @@ def batch(
     """Score the newest accepted data of a batch endpoint's source now; what was scored before is not scored again."""
     from mlops_runtime.steps.batch import score
 
-    definition = Stack.open(spec, environment).definition
+    _make("batch", score, endpoint, version, Stack.open(spec, environment).definition, as_json)
+
+
+def _make(
+    kind: str,
+    make: Callable[..., Any],
+    endpoint: str | None,
+    version: int | None,
+    definition: Definition,
+    as_json: bool,
+) -> None:
+    """Make what endpoints of a kind give their users, and show it."""
+    known = [item.name for item in definition.endpoints if item.kind == kind]
     made = [
-        score(definition, name, version=version, progress=_teller(as_json))
-        for name in _names(endpoint, [item.name for item in definition.endpoints if item.kind == "batch"], "batch")
+        make(definition, name, version=version, progress=_teller(as_json)) for name in _names(endpoint, known, kind)
     ]
     if as_json:
         print_json([asdict(item) for item in made])
