@@ -1,0 +1,142 @@
+"""The functions of the AWS package that programs call most: one account, one region, policy documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+ACCOUNT = "123456789012"
+PARTITION = "aws"
+REGION = "us-east-1"
+
+Properties = Mapping[str, Any]
+
+
+class Refusal(Exception):
+    """Arguments that the real provider refuses too."""
+
+
+def caller_identity(_: Properties) -> dict[str, Any]:
+    """Who asks: always one user of one account."""
+    return {
+        "accountId": ACCOUNT,
+        "arn": f"arn:{PARTITION}:iam::{ACCOUNT}:user/test",
+        "id": ACCOUNT,
+        "userId": "AIDATESTTESTTESTTESTT",
+    }
+
+
+def region(arguments: Properties) -> dict[str, Any]:
+    """The region named, else the one region."""
+    name = arguments.get("region") or arguments.get("name") or REGION
+    return {"description": name, "endpoint": f"ec2.{name}.amazonaws.com", "id": name, "name": name, "region": name}
+
+
+def partition(_: Properties) -> dict[str, Any]:
+    """The commercial partition."""
+    return {
+        "dnsSuffix": "amazonaws.com",
+        "id": PARTITION,
+        "partition": PARTITION,
+        "reverseDnsPrefix": "com.amazonaws",
+    }
+
+
+def availability_zones(arguments: Properties) -> dict[str, Any]:
+    """Three zones of the region asked for."""
+    where = arguments.get("region") or REGION
+    left = [letter for letter in "abc" if where + letter not in arguments.get("excludeNames", ())]
+    return {
+        **arguments,
+        "groupNames": [where],
+        "id": where,
+        "names": [where + letter for letter in left],
+        "region": where,
+        "zoneIds": [f"use1-az{'abc'.index(letter) + 1}" for letter in left],
+    }
+
+
+def policy_document(arguments: Properties) -> dict[str, Any]:
+    """The document that the statements describe.
+
+    As documented of `aws_iam_policy_document`: version 2012-10-17 and effect Allow unless told, single values bare,
+    `&{…}` for IAM's own `${…}`, sources first, then statements that replace those of the same `sid`, then overrides.
+
+    Raises:
+        Refusal: a source or override that is not JSON.
+    """
+    document: dict[str, Any] = {"Version": arguments.get("version") or "2012-10-17"}
+    if arguments.get("policyId"):
+        document["Id"] = arguments["policyId"]
+    statements: list[dict[str, Any]] = []
+    for text in (arguments.get("sourceJson"), *arguments.get("sourcePolicyDocuments", ())):
+        _merge(statements, _statements(text))
+    _merge(statements, [_statement(each) for each in arguments.get("statements", ())])
+    for text in (*arguments.get("overridePolicyDocuments", ()), arguments.get("overrideJson")):
+        _merge(statements, _statements(text))
+    document["Statement"] = statements
+    return {
+        **arguments,
+        "id": "policy",
+        "json": json.dumps(document, indent=2),
+        "minifiedJson": json.dumps(document, separators=(",", ":")),
+    }
+
+
+def _merge(statements: list[dict[str, Any]], more: list[dict[str, Any]]) -> None:
+    places = {each["Sid"]: place for place, each in enumerate(statements) if each.get("Sid")}
+    for each in more:
+        if each.get("Sid") in places:
+            statements[places[each["Sid"]]] = each
+        else:
+            statements.append(each)
+
+
+def _statements(text: str | None) -> list[dict[str, Any]]:
+    if not text:
+        return []
+    try:
+        found = json.loads(text).get("Statement", [])
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise Refusal(f"a policy document to merge must be a JSON object: {error}") from None
+    return list(found) if isinstance(found, list) else [found]
+
+
+def _statement(block: Properties) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Sid": block["sid"]} if block.get("sid") else {}
+    statement["Effect"] = block.get("effect") or "Allow"
+    for prefix, infix in (("", ""), ("Not", "not")):
+        for word in ("action", "resource"):
+            if values := block.get(f"{infix}{word.title() if infix else word}s"):
+                statement[f"{prefix}{word.title()}"] = _values(values)
+        if principals := block.get(f"{infix}{'P' if infix else 'p'}rincipals"):
+            statement[f"{prefix}Principal"] = _principal(principals)
+    if conditions := block.get("conditions"):
+        statement["Condition"] = {}
+        for each in conditions:
+            statement["Condition"].setdefault(each["test"], {})[each["variable"]] = _values(each["values"])
+    return statement
+
+
+def _principal(blocks: list[Properties]) -> str | dict[str, Any]:
+    identifiers: dict[str, list[str]] = {}
+    for each in blocks:
+        identifiers.setdefault(each["type"], []).extend(each["identifiers"])
+    if identifiers == {"*": ["*"]}:
+        return "*"
+    return {kind: _values(values) for kind, values in identifiers.items()}
+
+
+def _values(values: list[str]) -> str | list[str]:
+    told = sorted(value.replace("&{", "${") for value in values)
+    return told[0] if len(told) == 1 else told
+
+
+LOOKUPS: Mapping[str, Callable[[Properties], dict[str, Any]]] = {
+    "aws:iam/getPolicyDocument:getPolicyDocument": policy_document,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
+    "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
+    "aws:index/getPartition:getPartition": partition,
+    "aws:index/getRegion:getRegion": region,
+}
