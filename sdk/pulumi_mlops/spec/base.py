@@ -83,6 +83,8 @@ _CRON_LIST: Final = f"{_CRON_ITEM}(,{_CRON_ITEM})*"
 _CRON: Final = re.compile(f"{_CRON_LIST}( +{_CRON_LIST}){{4}}", re.IGNORECASE)
 REFERENCE: Final = r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|pulumi:[A-Za-z0-9_.:-]+"
 """Form of a reference to a secret."""
+EMAIL: Final = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
+"""Form of an e-mail address."""
 _SIZE: Final = r"([0-9]+(?:\.[0-9]+)?) ?(k|M|G|T|Ki|Mi|Gi|Ti)?B?"
 _CPU: Final = r"[0-9]{1,9}(\.[0-9]+)?|[0-9]{1,9}m"
 _FUNCTION: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
@@ -244,6 +246,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$",
 
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
 """A column's name: letters, digits and underscores, not beginning with a digit."""
+
+Email = Annotated[str, StringConstraints(pattern=EMAIL, max_length=254)]
+"""An e-mail address in ASCII, without a person's name (the form of HTML's `input type=email`)."""
 
 Cron = Annotated[
     str,

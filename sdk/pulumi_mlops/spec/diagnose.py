@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from pulumi_mlops.spec.base import EMAIL
 from pulumi_mlops.spec.credentials import looks_secret
 from pulumi_mlops.spec.errors import FieldPath, Mistake, Mistakes, Problem
 
@@ -39,6 +40,7 @@ _PATTERNS: Final = {
     r"^[a-z]([a-z0-9-]*[a-z0-9])?$": "a name of lower case letters, digits and dashes that begins with a letter",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a column name of letters, digits and underscores",
     r"^[^@\s]+@[^@\s]+$": "an e-mail address",
+    EMAIL: "an e-mail address such as ada@example.com",
 }
 
 

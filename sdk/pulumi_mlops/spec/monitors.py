@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from pulumi_mlops.spec.base import REFERENCE, Column, Duration, Name, Section, repeated
+from pulumi_mlops.spec.base import REFERENCE, Column, Duration, Email, Name, Section, repeated
 from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.platform import Port
 
@@ -79,23 +79,48 @@ def _webhook(value: Any) -> Any:
 
 
 class Alert(Section):
-    """Where alerts are sent: an HTTP POST with a JSON body."""
+    """Where alerts are sent: to a webhook or by e-mail."""
 
-    webhook: Annotated[
-        str,
-        BeforeValidator(_webhook),
-        WithJsonSchema(
-            {
-                "type": "string",
-                "pattern": f"^({_WEBHOOK})$",
-                "examples": ["https://alerts.example.com/mlops", "env:ALERT_WEBHOOK"],
-            }
-        ),
-    ]
-    """URL, or a reference to it where the URL is secret (`env:NAME`, `file:PATH`, `pulumi:KEY`)."""
+    webhook: (
+        Annotated[
+            str,
+            BeforeValidator(_webhook),
+            WithJsonSchema(
+                {
+                    "type": "string",
+                    "pattern": f"^({_WEBHOOK})$",
+                    "examples": ["https://alerts.example.com/mlops", "env:ALERT_WEBHOOK"],
+                }
+            ),
+        ]
+        | None
+    ) = None
+    """URL that gets an HTTP POST with a JSON body, or a reference to it where the URL is secret (`env:NAME`,
+    `file:PATH`, `pulumi:KEY`). Default: none."""
+
+    email: Email | None = None
+    """Address that gets a message in plain text, by the mail server of the platform (`platform.local.smtp`).
+    Default: none."""
 
     min_interval: Duration = Field(default="1h")  # type: ignore[assignment]
     """Time before the same alert is sent again while it lasts. Default: 1h."""
+
+    @property
+    def receiver(self) -> str:
+        """What is told: the webhook or the address."""
+        return self.webhook or self.email or ""
+
+    def fact(self) -> dict[str, str]:
+        """What a policy may know of it: the kind, and whom an e-mail goes to; a webhook's URL may be a secret."""
+        return {"kind": "webhook"} if self.email is None else {"kind": "email", "to": self.email}
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """It goes to one receiver."""
+        if self.webhook is None and self.email is None:
+            yield Mistake("MLOPS-S032", "the alert goes nowhere", expected="webhook or email")
+        if self.webhook is not None and self.email is not None:
+            hint = "Write two alerts, one with each."
+            yield Mistake("MLOPS-S031", "an alert goes to a webhook or an address", at=("email",), hint=hint)
 
 
 class Monitor(Section):
@@ -127,4 +152,4 @@ class Monitor(Section):
         if "min_rows" in self.model_fields_set and not self.signals.drift_signals:
             message = "min_rows has no effect: the monitor watches no drift"
             yield Mistake("MLOPS-S033", message, at=("min_rows",), hint="Take it out.")
-        yield from repeated([alert.webhook for alert in self.alerts], "alerts")
+        yield from repeated([alert.receiver for alert in self.alerts], "alerts")

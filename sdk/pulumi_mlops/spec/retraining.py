@@ -61,4 +61,4 @@ class Retraining(Section):
             yield Mistake("MLOPS-S033", message, at=("cooldown",), hint="Take it out, or add triggers.")
         if triggered and self.overdue is not None and self.overdue < self.cooldown:
             yield Mistake("MLOPS-S030", "overdue is shorter than cooldown", at=("overdue",))
-        yield from repeated([alert.webhook for alert in self.alerts], "alerts")
+        yield from repeated([alert.receiver for alert in self.alerts], "alerts")

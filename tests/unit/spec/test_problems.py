@@ -60,6 +60,8 @@ CASES: list[tuple[str, str, str, str]] = [
     ("estimator: sklearn.", "estimator: ⟨sk-learn.", "S021", "training.estimator"),
     ("token: file:secrets/token", "token: ⟨hunter2", "S022", "endpoints[0].token"),
     ("webhook: env:ALERTS", "webhook: ⟨ftp://x", "S022", "monitors[0].alerts[0].webhook"),
+    ("email: ada@example.com", "email: ⟨Ada <ada@example.com>", "S015", "monitors[0].alerts[1].email"),
+    ("email: ada@example.com", 'email: ⟨"ada@example.com\\nBcc: b@example.com"', "S015", "monitors[0].alerts[1].email"),
     ("start: 2013-01-01", "start: ⟨yesterday", "S024", "training.window.start"),
     ("start: 2013-01-01", "start: ⟨2013", "S024", "training.window.start"),
     ("start: 2013-01-01", "start: ⟨2013-02-30", "S024", "training.window.start"),
@@ -82,6 +84,13 @@ CASES: list[tuple[str, str, str, str]] = [
     ("inputs: [origin, distance]", "inputs: [⟨departure, distance]", "S031", "training.inputs[0]"),
     ("params: {max_iter: 100}", "params: {random_state: ⟨3}", "S031", "training.params.random_state"),
     ("dtype: float, nullable: true", "dtype: string, nullable: true", "S031", "data.sources.flights.columns.distance.max"),
+    ("webhook: env:ALERTS,", "webhook: env:ALERTS, email: ⟨ada@example.com,", "S031", "monitors[0].alerts[0].email"),
+    ("security: tls", "security: ⟨none", "S031", "platform.local.smtp.security"),
+    ("{webhook: env:ALERTS, min_interval: 2h}", "⟨{min_interval: 2h}", "S032", "monitors[0].alerts[0]"),
+    ("username: mlops, password: ", "password: ⟨", "S032", "platform.local.smtp.password"),
+    ("username: mlops, password: env:SMTP_PASSWORD", "username: ⟨mlops", "S032", "platform.local.smtp.username"),
+    ("password: env:SMTP_PASSWORD", "password: ⟨hunter2", "S022", "platform.local.smtp.password"),
+    ("{email: ada@example.com}", "{webhook: env:ALERTS}", "S034", "monitors[0].alerts[1]"),
     ("estimator: sklearn.ensemble.HistGradientBoostingClassifier\n  ", "", "S032", "training"),
     ("      query: select * from planes\n", "", "S032", "data.sources.planes"),
     ("uri: data/flights.csv\n      format: csv", "uri: ⟨data/flights.json", "S032", "data.sources.flights.uri"),
@@ -193,9 +202,11 @@ def test_hint(tmp_path: Path, old: str, new: str, hint: str) -> None:
 
 
 def test_text_of_a_problem(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, FULL.read_text(encoding="utf-8").replace("impute: mean", "impute: maen"))
+    text = FULL.read_text(encoding="utf-8").replace("impute: mean", "impute: maen")
+    (line,) = [number for number, words in enumerate(text.splitlines(), 1) if "maen" in words]
+    (problem,) = problems(tmp_path, text)
     assert str(problem) == (
-        f"{tmp_path}/mlops.yaml:90:42: MLOPS-S013 training.preprocessing.impute: not one of the allowed values\n"
+        f"{tmp_path}/mlops.yaml:{line}:42: MLOPS-S013 training.preprocessing.impute: not one of the allowed values\n"
         "    expected one of none, median, mean, found 'maen'\n"
         "    Did you mean `mean`?"
     )
