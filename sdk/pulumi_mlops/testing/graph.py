@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+from google.protobuf import json_format
 from pulumi.runtime import mocks, rpc
 
 
@@ -24,6 +25,9 @@ class Captured:
         protect: whether it is protected from deletion.
         aliases: earlier names, or URNs, that it still answers to.
         provider: reference (`URN::ID`) of the explicit provider that manages it, or an empty text.
+        wire: inputs as sent to the engine, with its marks of secrets and of what is not known.
+        property_dependencies: for each input, URNs of the resources that its value comes from.
+        remote: whether it is a component of another program, whose children are not seen.
     """
 
     type: str
@@ -35,6 +39,9 @@ class Captured:
     protect: bool = False
     aliases: tuple[str, ...] = ()
     provider: str = ""
+    wire: Mapping[str, Any] = field(default_factory=dict)
+    property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    remote: bool = False
 
 
 @dataclass
@@ -88,13 +95,29 @@ def local_outputs(resource: Captured) -> Mapping[str, Any]:
             return {}
 
 
-def capture(program: Callable[[], Any], *, outputs: Outputs = local_outputs, project: str = "test") -> Graph:
+def no_answer(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse a call of a provider's function."""
+    raise AssertionError(f"{token} was called; the captured program has no engine")
+
+
+def capture(
+    program: Callable[[], Any],
+    *,
+    outputs: Outputs = local_outputs,
+    project: str = "test",
+    stack: str = "test",
+    preview: bool = False,
+    answer: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = no_answer,
+) -> Graph:
     """Run a program against mocks and return what it declares.
 
     Arguments:
         program: declares resources.
         outputs: outputs of each resource beside its inputs.
         project: name of the project, for `pulumi.Config`.
+        stack: name of the stack.
+        preview: whether outputs that are not given are unknown, ids included, as in a preview of a new stack.
+        answer: result of a provider's function, by its token and arguments. Default: none may be called.
 
     Raises:
         Exception: whatever the program raises.
@@ -103,10 +126,11 @@ def capture(program: Callable[[], Any], *, outputs: Outputs = local_outputs, pro
 
     class Recorder(mocks.Mocks):
         def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-            raise AssertionError(f"{args.token} was called; the captured program has no engine")
+            return dict(answer(args.token, args.args)), None
 
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-            return f"{args.name}-id", {**args.inputs, **outputs(Captured(args.typ, args.name, args.inputs))}
+            made = {**args.inputs, **outputs(Captured(args.typ, args.name, args.inputs))}
+            return "" if preview and args.resource_id is None else args.resource_id or f"{args.name}-id", made
 
     class Monitor(mocks.MockMonitor):
         def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
@@ -119,7 +143,7 @@ def capture(program: Callable[[], Any], *, outputs: Outputs = local_outputs, pro
             return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
     recorder = Recorder()
-    mocks.set_mocks(recorder, project=project, stack="test", preview=False, monitor=Monitor(recorder))
+    mocks.set_mocks(recorder, project=project, stack=stack, preview=preview, monitor=Monitor(recorder))
 
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
     return graph
@@ -136,4 +160,7 @@ def _captured(request: Any, urn: str) -> Captured:
         protect=request.protect,
         aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
         provider=request.provider,
+        wire=json_format.MessageToDict(request.object),
+        property_dependencies={key: tuple(found.urns) for key, found in request.propertyDependencies.items()},
+        remote=request.remote,
     )

@@ -1,0 +1,1 @@
+"""Type tokens, and views that several rules share."""

@@ -1,0 +1,1 @@
+"""The packs: a package for each, a module for each concern."""

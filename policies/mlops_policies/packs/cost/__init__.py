@@ -1,0 +1,1 @@
+"""Tags, budgets, bounds and idle resources."""

@@ -1,0 +1,1 @@
+"""Workloads, namespaces and KServe on Kubernetes."""

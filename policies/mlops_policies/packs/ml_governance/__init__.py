@@ -1,0 +1,1 @@
+"""Ownership, approval, monitoring, data and evidence of models in production."""

@@ -1,0 +1,1 @@
+"""Encryption, isolation, identities and secrets of ML resources."""

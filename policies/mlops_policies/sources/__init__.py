@@ -1,0 +1,1 @@
+"""Where stacks come from: a captured program, the engine, an exported state."""
