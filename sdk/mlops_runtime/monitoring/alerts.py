@@ -1,4 +1,4 @@
-"""Alerts: raised once, repeated with pauses, resolved, and delivered to webhooks however often that takes."""
+"""Alerts: raised once, repeated with pauses, resolved, and delivered however often that takes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
 from pydantic import BaseModel
 
-from mlops_runtime import secrets
-from mlops_runtime.errors import BadInputError
-from mlops_runtime.monitoring.config import WebhookConfig
+from mlops_runtime.monitoring.receivers import Receiver
 from mlops_runtime.stores.layout import write_atomically
 
 _log = logging.getLogger(__name__)
@@ -26,23 +22,20 @@ MAX_ATTEMPTS = 12
 MAX_PAUSE_SECONDS = 300.0
 """Longest pause between two tries; pauses double from one second."""
 
-TIMEOUT_SECONDS = 5.0
-"""Time that a webhook has to answer."""
-
 _TAIL_BYTES = 1 << 16
 
 
 class _Episode(BaseModel):
-    """An alert that lasts: since when, and which webhooks were told."""
+    """An alert that lasts: since when, and which receivers were told."""
 
     since: str
     told: set[str] = set()
 
 
 class _Delivery(BaseModel):
-    """A message on its way to a webhook."""
+    """A message on its way to a receiver."""
 
-    webhook: str
+    receiver: str
     body: dict[str, Any]
     attempts: int = 0
     due: float = 0.0
@@ -59,29 +52,28 @@ class Alerts:
 
     Args:
         folder: where the state (`alerts.json`) and the history (`alerts.jsonl`) are kept.
-        webhooks: where alerts are sent.
-        common: fields of every message, such as the monitor's name.
+        receivers: who is told.
+        common: fields of every message: the model, and such as the monitor's name.
         clock: gives the time, seconds since 1970.
 
     Attributes:
-        delivered: messages that webhooks accepted, since the start.
+        delivered: messages that receivers accepted, since the start.
         given_up: messages that were given up, since the start.
     """
 
     def __init__(
         self,
         folder: Path,
-        webhooks: Sequence[WebhookConfig],
+        receivers: Sequence[Receiver],
         common: Mapping[str, Any],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._file = folder / "alerts.json"
         self._history = folder / "alerts.jsonl"
-        self._webhooks = {hook.webhook: hook for hook in webhooks}
+        self._receivers = {receiver.key: receiver for receiver in receivers}
         self._common = dict(common)
         self._clock = clock
         self._state = self._load()
-        self._client = httpx.Client(timeout=TIMEOUT_SECONDS)
         self.delivered = 0
         self.given_up = 0
 
@@ -98,7 +90,7 @@ class Alerts:
     def raise_(self, signal: str, at: str, text: str, details: Mapping[str, Any]) -> None:
         """Say that a signal's limit is exceeded.
 
-        The first time, and again after each webhook's `min_interval_s`, the webhook is told; also an alert that comes
+        The first time, and again after each receiver's `min_interval_s`, the receiver is told; also an alert that comes
         back sooner than that waits for it.
 
         Args:
@@ -113,39 +105,39 @@ class Alerts:
             self._remember(signal, "firing", at, episode, text, details)
         now = self._clock()
         sent = self._state.sent.setdefault(signal, {})
-        for name, hook in self._webhooks.items():
-            if now - sent.get(name, float("-inf")) >= hook.min_interval_s:
+        for name, receiver in self._receivers.items():
+            if now - sent.get(name, float("-inf")) >= receiver.min_interval_s:
                 sent[name] = now
                 episode.told.add(name)
                 self._send(name, self._message(signal, "firing", at, episode, text, details))
         self._save()
 
     def resolve(self, signal: str, at: str, text: str, details: Mapping[str, Any]) -> None:
-        """Say that a signal is within its limit; webhooks that were told of the alert are told of its end."""
+        """Say that a signal is within its limit; receivers that were told of the alert are told of its end."""
         episode = self._state.active.pop(signal, None)
         if episode is None:
             return
         self._remember(signal, "resolved", at, episode, text, details)
-        for name in sorted(episode.told & self._webhooks.keys()):
+        for name in sorted(episode.told & self._receivers.keys()):
             self._send(name, self._message(signal, "resolved", at, episode, text, details))
         self._save()
 
     def deliver(self) -> None:
-        """Try the deliveries that are due. Failures are logged, without the URL, and tried again later."""
+        """Try the deliveries that are due. Failures are logged, without secrets, and tried again later."""
         now = self._clock()
-        # What waits for a webhook goes there in order: the end of an alert never before its beginning.
-        first = {delivery.webhook: delivery.due for delivery in reversed(self._state.outbox)}
-        due = [delivery for delivery in self._state.outbox if first[delivery.webhook] <= now]
+        # What waits for a receiver goes there in order: the end of an alert never before its beginning.
+        first = {delivery.receiver: delivery.due for delivery in reversed(self._state.outbox)}
+        due = [delivery for delivery in self._state.outbox if first[delivery.receiver] <= now]
         failed: set[str] = set()
         for delivery in due:
-            if delivery.webhook in failed:
+            if delivery.receiver in failed:
                 continue
-            hook = self._webhooks.get(delivery.webhook)
-            failure = "the webhook is not configured any more" if hook is None else self._post(delivery)
+            receiver = self._receivers.get(delivery.receiver)
+            failure = "the receiver is not configured any more" if receiver is None else receiver.deliver(delivery.body)
             delivery.attempts += 1
             if failure is None:
                 self.delivered += 1
-            elif hook is None or delivery.attempts >= MAX_ATTEMPTS:
+            elif receiver is None or delivery.attempts >= MAX_ATTEMPTS:
                 self.given_up += 1
                 _log.error("alert %s was not delivered and is given up: %s", delivery.body["id"], failure)
             else:
@@ -153,11 +145,11 @@ class Alerts:
                 _log.warning(
                     "alert %s was not delivered to %s, attempt %d: %s",
                     delivery.body["id"],
-                    _label(delivery.webhook),
+                    receiver.label,
                     delivery.attempts,
                     failure,
                 )
-                failed.add(delivery.webhook)
+                failed.add(delivery.receiver)
                 continue
             self._state.outbox.remove(delivery)
         if due:
@@ -165,19 +157,8 @@ class Alerts:
 
     def close(self) -> None:
         """Close connections; what was not delivered is, after the next start."""
-        self._client.close()
-
-    def _post(self, delivery: _Delivery) -> str | None:
-        """Deliver a message, or say why not, in words that don't hold the URL."""
-        try:
-            literal = delivery.webhook.startswith(("http://", "https://"))
-            url = delivery.webhook if literal else secrets.resolve(delivery.webhook)
-            answer = self._client.post(url, json=delivery.body)
-        except BadInputError as error:
-            return str(error)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            return type(error).__name__
-        return None if answer.is_success else f"HTTP status {answer.status_code}"
+        for receiver in self._receivers.values():
+            receiver.close()
 
     def _message(
         self, signal: str, state: str, at: str, episode: _Episode, text: str, details: Mapping[str, Any]
@@ -193,8 +174,8 @@ class Alerts:
             **details,
         }
 
-    def _send(self, webhook: str, body: dict[str, Any]) -> None:
-        self._state.outbox.append(_Delivery(webhook=webhook, body=body))
+    def _send(self, receiver: str, body: dict[str, Any]) -> None:
+        self._state.outbox.append(_Delivery(receiver=receiver, body=body))
 
     def _remember(
         self, signal: str, state: str, at: str, episode: _Episode, text: str, details: Mapping[str, Any]
@@ -226,8 +207,3 @@ class Alerts:
 
     def _save(self) -> None:
         write_atomically(self._file, self._state.model_dump_json(), mode=0o600)
-
-
-def _label(webhook: str) -> str:
-    """A webhook as it may be logged: the host of a URL, whose path is often a token, or the reference."""
-    return urlsplit(webhook).netloc if webhook.startswith(("http://", "https://")) else webhook

@@ -49,6 +49,28 @@ class WebhookConfig(Part):
     min_interval_s: Annotated[float, Field(ge=0)] = 3600.0
 
 
+class EmailConfig(Part):
+    """Who gets alerts by e-mail, and the time before one is repeated."""
+
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    min_interval_s: Annotated[float, Field(ge=0)] = 3600.0
+
+
+class SmtpConfig(Part):
+    """The server that sends e-mail; `password` is a reference (`env:NAME`, `file:PATH`), None logs nobody in."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    security: Literal["starttls", "tls", "none"]
+    username: str | None = None
+    password: str | None = None
+    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+AlertConfig = WebhookConfig | EmailConfig
+"""Where alerts go."""
+
+
 class MonitorConfig(Part):
     """Everything a monitor's process has to know.
 
@@ -62,6 +84,7 @@ class MonitorConfig(Part):
         min_rows: captured rows of a version below which drift is not judged.
         signals: what is judged.
         alerts: where alerts are sent.
+        smtp: the server that sends e-mail; None keeps messages in the store's outbox.
         retrain_on_drift: put a training run into the queue when drift begins.
         port: TCP port of the monitor's own metrics, on loopback; None has none.
         exit_with_parent: stop when the process that started this one is gone.
@@ -79,7 +102,8 @@ class MonitorConfig(Part):
     window_s: Annotated[float, Field(ge=1)]
     min_rows: Annotated[int, Field(ge=1)]
     signals: SignalsConfig
-    alerts: list[WebhookConfig] = []
+    alerts: list[AlertConfig] = []
+    smtp: SmtpConfig | None = None
     retrain_on_drift: bool = False
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     exit_with_parent: bool = False

@@ -17,6 +17,7 @@ from mlops_runtime.monitoring.captures import batches
 from mlops_runtime.monitoring.config import MonitorConfig
 from mlops_runtime.monitoring.drift import DRIFT, Judgement, Verdict, judge
 from mlops_runtime.monitoring.metrics import Metrics
+from mlops_runtime.monitoring.receivers import receivers
 from mlops_runtime.monitoring.report import comparison, finite, iso, window_report, write_window
 from mlops_runtime.monitoring.state import State
 from mlops_runtime.monitoring.traffic import Counters
@@ -48,7 +49,8 @@ class Watch:
         length = config.window_s
         self.state = State.load(self._state_file, fresh=math.floor(clock() / length) * length)
         common = {"monitor": config.name, "endpoint": config.endpoint, "model": config.model}
-        self.alerts = Alerts(self._folder, config.alerts, common, clock)
+        told = receivers(config.alerts, config.smtp, self._store.outbox)
+        self.alerts = Alerts(self._folder, told, common, clock)
         self.metrics = Metrics(config.name, config.endpoint)
         self._client = httpx.Client(timeout=2.0)
         self._references: dict[str, Reference] = {}

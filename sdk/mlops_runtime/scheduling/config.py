@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from mlops_runtime.monitoring.config import Part, WebhookConfig
+from mlops_runtime.monitoring.config import AlertConfig, Part, SmtpConfig
 
 
 def _cron(expression: str) -> str:
@@ -37,7 +37,8 @@ class RetrainingConfig(Part):
     new_data: NewDataConfig | None
     cooldown_s: Annotated[float, Field(ge=0)]
     overdue_s: Annotated[float, Field(gt=0)] | None
-    alerts: list[WebhookConfig]
+    alerts: list[AlertConfig]
+    smtp: SmtpConfig | None = None
 
 
 class BatchConfig(Part):

@@ -10,6 +10,7 @@ from typing import Any
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from mlops_runtime.monitoring.alerts import Alerts
+from mlops_runtime.monitoring.receivers import receivers
 from mlops_runtime.pipeline import records
 from mlops_runtime.scheduling import triggers
 from mlops_runtime.scheduling.config import SchedulerConfig
@@ -38,7 +39,8 @@ class Scheduler:
         self._store = Store(config.data_dir)
         self._folder = self._store.root / "scheduling" / config.model
         self._control = Control(self._store.control_db)
-        self._alerts = Alerts(self._folder, config.retraining.alerts, {"model": config.model})
+        told = receivers(config.retraining.alerts, config.retraining.smtp, self._store.outbox)
+        self._alerts = Alerts(self._folder, told, {"model": config.model})
         self._jobs: dict[str, Job] = {}
         self._not_before: dict[str, float] = {}
         self._overdue_due = 0.0

@@ -106,6 +106,11 @@ class Store:
         """Windows, reports and alerts of a monitor."""
         return self.root / "monitoring" / monitor
 
+    @property
+    def outbox(self) -> Path:
+        """Maildir of alerts by e-mail, where no mail server is set."""
+        return self.root / "outbox"
+
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.

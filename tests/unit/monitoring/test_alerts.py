@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mlops_runtime.monitoring.alerts import MAX_ATTEMPTS, Alerts
-from mlops_runtime.monitoring.config import WebhookConfig
+from mlops_runtime.monitoring.config import AlertConfig, SmtpConfig, WebhookConfig
+from mlops_runtime.monitoring.receivers import receivers
 
 from .conftest import Server
 
@@ -13,14 +14,16 @@ from .conftest import Server
 class Desk:
     """Alerts with a clock that tests move."""
 
-    def __init__(self, folder: Path, *webhooks: WebhookConfig) -> None:
+    def __init__(self, folder: Path, *told: AlertConfig, smtp: SmtpConfig | None = None) -> None:
         self.folder = folder
-        self.webhooks = webhooks
+        self.told = told
+        self.smtp = smtp
         self.now = 1_000_000.0
         self.reopen()
 
     def reopen(self) -> None:
-        self.alerts = Alerts(self.folder, self.webhooks, {"monitor": "m"}, clock=lambda: self.now)
+        told = receivers(self.told, self.smtp, self.folder / "outbox")
+        self.alerts = Alerts(self.folder, told, {"monitor": "m", "model": "delay"}, clock=lambda: self.now)
 
     def window(self, exceeded: bool, value: float = 1.0) -> None:
         at = str(self.now)
@@ -152,7 +155,7 @@ def test_a_secret_webhook_is_resolved_when_used_and_never_written(
 def test_a_webhook_taken_out_of_the_config_gets_nothing_more(desk: Desk, webhook: Server) -> None:
     webhook.statuses = [500]
     desk.window(True)
-    desk.webhooks = ()
+    desk.told = ()
     desk.reopen()
     desk.now += 10
     desk.alerts.deliver()

@@ -41,7 +41,7 @@ def build(
             "error_rate": signals["error_rate"],
             "min_requests": signals["min_requests"],
         },
-        "alerts": alerts(host, settings.alerts),
+        **alerting(host, settings.alerts),
         "retrain_on_drift": retrain,
         "port": settings.port,
         "exit_with_parent": True,
@@ -60,12 +60,21 @@ def build(
     return BuiltMonitor(report_uri=service.status.apply(lambda _: report))
 
 
-def alerts(host: Host, declared: list[Alert]) -> list[dict[str, Any]]:
-    """Alerts as the runtime reads them: secret URLs as references that it can resolve."""
-    return [
+def alerting(host: Host, declared: list[Alert]) -> dict[str, Any]:
+    """Alerts and the mail server as the runtime reads them: what is secret as references that it can resolve."""
+    alerts = [
         {
-            "webhook": alert.webhook if alert.webhook.startswith("http") else host.secrets.reference(alert.webhook),
+            **({"email": alert.email} if alert.webhook is None else {"webhook": _address(host, alert.webhook)}),
             "min_interval_s": alert.min_interval.total_seconds(),
         }
         for alert in declared
     ]
+    server = host.settings.smtp
+    if server is None or all(alert.email is None for alert in declared):
+        return {"alerts": alerts, "smtp": None}
+    password = None if server.password is None else host.secrets.reference(server.password)
+    return {"alerts": alerts, "smtp": {**server.model_dump(), "port": server.port_number, "password": password}}
+
+
+def _address(host: Host, webhook: str) -> str:
+    return webhook if webhook.startswith("http") else host.secrets.reference(webhook)

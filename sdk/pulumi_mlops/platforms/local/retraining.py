@@ -8,7 +8,7 @@ import pulumi
 
 from pulumi_mlops.platforms.base import BuiltContinuousTraining, BuiltPipeline, PipelinePlan
 from pulumi_mlops.platforms.local.host import Host
-from pulumi_mlops.platforms.local.monitor import alerts
+from pulumi_mlops.platforms.local.monitor import alerting
 from pulumi_mlops.spec.endpoints import BatchEndpoint
 from pulumi_mlops.spec.retraining import Retraining
 
@@ -43,7 +43,7 @@ def build(
             },
             "cooldown_s": settings.cooldown.total_seconds(),
             "overdue_s": None if settings.overdue is None else settings.overdue.total_seconds(),
-            "alerts": alerts(host, settings.alerts),
+            **alerting(host, settings.alerts),
         },
         "materialization_schedule": plan.features.materialization_schedule,
         "batch": batch,
