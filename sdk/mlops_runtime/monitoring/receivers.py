@@ -152,8 +152,8 @@ def _plain(value: Any) -> str:
 
 
 def _keep(outbox: Path, mail: EmailMessage) -> None:
-    for part in ("tmp", "new", "cur"):
-        (outbox / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (outbox, outbox / "tmp", outbox / "new", outbox / "cur"):
+        folder.mkdir(mode=0o700, exist_ok=True)
     mailbox.Maildir(outbox).add(mail)
 
 
