@@ -9,6 +9,7 @@ from pulumi_mlops.spec.endpoints import BatchEndpoint, Capture, EdgeEndpoint, Re
 from pulumi_mlops.spec.errors import Problem, SpecError
 from pulumi_mlops.spec.evaluation import Bootstrap, Champion, Evaluation, Segment
 from pulumi_mlops.spec.features import Entity, Features, FeatureView
+from pulumi_mlops.spec.governance import Budget, Exemption, Governance, Oversight, Retention
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.loader import load
 from pulumi_mlops.spec.model import API_VERSION, Spec
@@ -23,6 +24,7 @@ __all__ = [
     "Alert",
     "BatchEndpoint",
     "Bootstrap",
+    "Budget",
     "Capture",
     "Card",
     "Champion",
@@ -35,21 +37,25 @@ __all__ = [
     "EdgeEndpoint",
     "Entity",
     "Evaluation",
+    "Exemption",
     "FeatureDrift",
     "FeatureView",
     "Features",
+    "Governance",
     "Identity",
     "Local",
     "Logs",
     "Monitor",
     "NewData",
     "Onnx",
+    "Oversight",
     "Parameter",
     "Platform",
     "Preprocessing",
     "Problem",
     "Registry",
     "RestEndpoint",
+    "Retention",
     "Retraining",
     "Segment",
     "Signals",

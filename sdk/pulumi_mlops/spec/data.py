@@ -169,13 +169,38 @@ class Source(Section):
     checks: SourceChecks = SourceChecks()
     """What the whole snapshot must look like."""
 
-    classification: Literal["public", "internal", "confidential", "personal"] = "internal"
-    """Sensitivity of the data, recorded with each snapshot and in the model card; rows of confidential and personal
-    sources are never quoted in reports. Default: internal."""
+    classification: Literal["public", "internal", "confidential", "personal", "special-category", "health"] = "internal"
+    """Sensitivity of the data, recorded with each snapshot and in the model card: personal data (GDPR, Art. 4(1)), its
+    special categories (GDPR, Art. 9), or health information (HIPAA, 45 CFR 160.103). Rows of all but public and
+    internal sources are never quoted in reports. Default: internal."""
+
+    purpose: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """What the data was collected for and may be used for (GDPR, Art. 5(1)(b)), recorded like the classification.
+    Default: not stated."""
+
+    justification: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """Where it is recorded why special-category or health data may be used (GDPR, Art. 9(2); EU AI Act, Art. 10(5)).
+    Default: none."""
 
     retention: Duration | None = None
     """Age at which snapshots are deleted; the newest, and those that a kept model was trained on, stay.
     Default: kept for ever."""
+
+    @property
+    def origin(self) -> str:
+        """Where the table comes from, for records that others read: without user, password, query, and the folders of
+        this machine."""
+        if self.kind == "python":
+            return self.uri
+        scheme, mark, rest = self.uri.partition("://")
+        if not mark:
+            return _below(self.uri)
+        if self.kind == "file":
+            return _below(rest)
+        if self.kind != "sql":
+            return self.uri
+        host, _, path = rest.split("?", 1)[0].partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}/{_below(path)}"
 
     @property
     def kind(self) -> Literal["file", "package", "s3", "sql", "python"]:
@@ -219,6 +244,10 @@ class Source(Section):
             message = f"the timestamp column has the dtype {check.dtype}"
             yield Mistake("MLOPS-S031", message, at=("columns", self.timestamp, "dtype"), expected="datetime")
         yield from repeated(self.key, "key")
+        if self.justification is not None and self.classification not in ("special-category", "health"):
+            message = f"justification has no effect: the classification is {self.classification}"
+            hint = "Take it out, or set classification: special-category or health."
+            yield Mistake("MLOPS-S033", message, at=("justification",), hint=hint)
 
     def _location(self) -> Iterator[Mistake]:
         scheme, _, rest = self.uri.partition(":")
@@ -242,6 +271,11 @@ class Source(Section):
         if self.kind in ("file", "package", "s3") and self.format is None and not _FILE_NAME.fullmatch(last):
             message = "the name does not tell the file's format"
             yield Mistake("MLOPS-S032", message, at=("uri",), hint="Add `format: csv` or `format: parquet`.")
+
+
+def _below(path: str) -> str:
+    """A path without the folders that lead to it, where it is absolute."""
+    return f"…/{path.rstrip('/').rsplit('/', 1)[-1]}" if path.startswith("/") else path
 
 
 class Data(Section):

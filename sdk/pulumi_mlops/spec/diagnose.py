@@ -40,6 +40,7 @@ _PATTERNS: Final = {
     r"^[a-z]([a-z0-9-]*[a-z0-9])?$": "a name of lower case letters, digits and dashes that begins with a letter",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a column name of letters, digits and underscores",
     r"^[^@\s]+@[^@\s]+$": "an e-mail address",
+    "[^*]": "a name or pattern that stands for less than everything",
     EMAIL: "an e-mail address such as ada@example.com",
 }
 

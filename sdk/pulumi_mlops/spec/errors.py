@@ -55,6 +55,7 @@ CODES: Final[dict[str, str]] = {
     "MLOPS-S046": "Separation of duties is broken",
     "MLOPS-S047": "A drift signal has nothing to read",
     "MLOPS-S048": "An edge endpoint needs ONNX",
+    "MLOPS-S049": "Records are deleted too early",
     # Environments
     "MLOPS-S050": "An environment changes what it may not",
     "MLOPS-S051": "An environment removes what is not there",

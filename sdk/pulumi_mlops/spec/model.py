@@ -26,6 +26,7 @@ from pulumi_mlops.spec.endpoints import Endpoint
 from pulumi_mlops.spec.errors import Problem, SpecError
 from pulumi_mlops.spec.evaluation import Evaluation
 from pulumi_mlops.spec.features import Features
+from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.monitors import Monitor
 from pulumi_mlops.spec.platform import Platform
@@ -83,6 +84,9 @@ class Spec(Section):
 
     retraining: Retraining = Retraining()
     """When the pipeline runs again."""
+
+    governance: Governance = Governance()
+    """Accountability, evidence and limits beyond the model itself."""
 
     environments: dict[Name, dict[Annotated[str, Field()], Any]] = Field(default_factory=dict)
     """Overlays by name (dev, staging, prod): what they name replaces the same in the spec, lists are replaced whole,

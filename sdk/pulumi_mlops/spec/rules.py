@@ -16,6 +16,7 @@ from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, Endpoint, R
 from pulumi_mlops.spec.errors import FieldPath, Mistake, Problem
 from pulumi_mlops.spec.evaluation import METRICS, Evaluation
 from pulumi_mlops.spec.features import Features
+from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.monitors import Monitor
 from pulumi_mlops.spec.platform import Platform
@@ -256,9 +257,11 @@ def edge_needs_onnx(registry: Registry, endpoints: list[Endpoint]) -> Iterator[M
 
 
 @rule
-def monitors_have_something_to_read(endpoints: list[Endpoint], monitors: list[Monitor]) -> Iterator[Mistake]:
+def monitors_have_something_to_read(
+    endpoints: list[Endpoint], monitors: list[Monitor], governance: Governance
+) -> Iterator[Mistake]:
     """A monitor watches a REST endpoint; drift is read from what it captures."""
-    by_name = {endpoint.name: endpoint for endpoint in endpoints}
+    by_name = {endpoint.name: governance.keeping(endpoint) for endpoint in endpoints}
     rest = [name for name, endpoint in by_name.items() if isinstance(endpoint, RestEndpoint)]
     for i, monitor in enumerate(monitors):
         at: FieldPath = ("monitors", i)
@@ -283,6 +286,16 @@ def monitors_have_something_to_read(endpoints: list[Endpoint], monitors: list[Mo
                 )
                 yield Mistake("MLOPS-S047", message, at=(*at, "window"), hint=hint)
                 break
+
+
+@rule
+def captures_are_kept(endpoints: list[Endpoint], governance: Governance) -> Iterator[Mistake]:
+    """Records of inference are kept as long as governance promises."""
+    for i, endpoint in enumerate(endpoints):
+        if governance.deletes_too_early(endpoint):
+            message = "captured requests are deleted earlier than governance.retention.logs allows"
+            hint = "Take it out, so that it follows governance.retention.logs, or raise it."
+            yield Mistake("MLOPS-S049", message, at=("endpoints", i, "capture", "retention"), hint=hint)
 
 
 @rule

@@ -32,6 +32,7 @@ def summary(spec: Spec) -> dict[str, str]:
             ]
         )
         or "by hand (mlops retrain)",
+        "governance": _governance(spec),
         "environments": ", ".join(sorted(spec.environments)),
     }
     return {name: line for name, line in lines.items() if line}
@@ -64,6 +65,18 @@ def _gate(spec: Spec) -> str:
     if evaluation.champion:
         parts.append(f"not worse than the champion in {evaluation.primary}")
     return ", ".join(parts) or "none"
+
+
+def _governance(spec: Spec) -> str:
+    governance = spec.governance
+    parts = [", ".join(governance.frameworks)] if governance.frameworks else []
+    if governance.oversight:
+        parts.append(f"watched by {governance.oversight.role}")
+    if governance.review_by:
+        parts.append(f"reviewed by {governance.review_by}")
+    if governance.exemptions:
+        parts.append(_count(len(governance.exemptions), "exemption"))
+    return "; ".join(parts)
 
 
 def _endpoint(endpoint: object) -> str:

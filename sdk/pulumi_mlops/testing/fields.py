@@ -10,7 +10,7 @@ import copy
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -102,7 +102,7 @@ def candidates(value: Any, info: FieldInfo) -> list[Any]:
             return [value + 1, value - 1, value * 0.9, value * 1.1]
         case timedelta():
             return [value * 1.5, value * 0.5]
-        case datetime():
+        case date():
             return [value - timedelta(days=1)]
         case Path():
             return [value / "other"]

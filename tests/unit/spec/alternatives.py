@@ -61,6 +61,12 @@ _VARIANTS: dict[str, Together] = {
             "training.preprocessing": ABSENT,
         }
     ),
+    "cloud": Together(
+        {
+            "governance.regions": ["eu-central-1"],
+            "governance.budget": {"monthly_usd": 500, "alert_at": [0.5, 1.0], "contacts": ["ann@example.com"]},
+        }
+    ),
 }
 
 

@@ -26,6 +26,7 @@ def test_declared_names_endpoints_by_kind_and_leaves_out_constants() -> None:
     assert "data.sources.*.columns.*.dtype" in fields
     assert "apiVersion" not in fields
     assert "endpoints.rest.kind" not in fields
+    assert "governance.exemptions.*.expires" in fields
     assert "platform.kind" not in fields  # one platform so far
 
 

@@ -81,7 +81,7 @@ def test_human_forms_are_accepted_by_both(
 
 # What a schema can know of: keys, types, ranges and forms of single fields.
 FORMS = ("S008", "S010", "S011", "S012", "S013", "S015", "S016", "S017", "S018", "S019", "S021", "S022", "S025")
-BEYOND = ("requirements", "[A-Z", ".nan", "9" * 400, '"0s"', "drain: ⟨0s")
+BEYOND = ("requirements", "[A-Z", ".nan", "9" * 400, '"0s"', "drain: ⟨0s", "aws:")
 
 
 @pytest.mark.parametrize(
@@ -145,5 +145,5 @@ def test_metrics_are_completed() -> None:
 
 
 def test_variants_survive_yaml(validator: jsonschema.Draft202012Validator) -> None:
-    assert set(variants()) == {"full", "last", "function"}
+    assert set(variants()) == {"full", "last", "function", "cloud"}
     assert yaml.safe_load(FULL.read_text())["apiVersion"] == "mlops/v1"
