@@ -141,8 +141,12 @@ class Settings:
     today: date = field(default_factory=date.today)
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Settings:
+    def read(cls, document: Mapping[str, Any], *, environment: str = "") -> Settings:
         """Settings from a policy configuration; see the module.
+
+        Arguments:
+            document: the configuration.
+            environment: the environment, until a spec names its own.
 
         Raises:
             SettingsError: an entry is no rule, no level, or has parameters that the rule does not take.
@@ -173,6 +177,7 @@ class Settings:
             frameworks=tuple(_framework(name) for name in common.frameworks),
             severity=common.severity,
             environments=common.levels,
+            environment=environment,
             exemptions=tuple(Exemption.read(entry) for entry in common.exemptions),
         )
 

@@ -12,9 +12,10 @@ _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 _SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the mark of a secret, and none itself
 _OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _REFERENCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
+_UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _UNKNOWNS: Final = frozenset(
     (
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",  # a value of any type, and the marks that are only for one type
+        _UNKNOWN,  # a value of any type, and the marks that are only for one type
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
         "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
         "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
@@ -45,3 +46,14 @@ def decoded(value: Any) -> Any:
             return value.get("id") or value.get("urn")
         case _:
             return {key: inner for key, inner in value.items() if key != _SIGNATURE}
+
+
+def encoded(value: Any) -> Any:
+    """What `decoded` took apart, as Pulumi reads it."""
+    if value is UNKNOWN:
+        return _UNKNOWN
+    if isinstance(value, Secret):
+        return {_SIGNATURE: _SECRET, "value": encoded(value.value)}
+    if isinstance(value, Mapping):
+        return {key: encoded(inner) for key, inner in value.items()}
+    return [encoded(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,5 @@
+"""Workloads, namespaces and KServe on Kubernetes: `pulumi preview --policy-pack policies/packs/kubernetes`."""
+
+from mlops_policies.analyzer import serve
+
+serve("kubernetes")
