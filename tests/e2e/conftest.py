@@ -12,7 +12,7 @@ import sys
 import textwrap
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+STANDINS = REPOSITORY / "tools" / "standins" / "bin"
 PROGRAM = """
 import pulumi
 import pulumi_mlops as mlops
@@ -108,6 +109,86 @@ class PulumiProject:
         return found
 
 
+@dataclass(frozen=True)
+class Violation:
+    """What a policy pack reported of a resource."""
+
+    policy: str
+    pack: str
+    level: str
+    urn: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Judgement(Outcome):
+    """How a command ended, and what the policy packs had to say.
+
+    Arguments:
+        violations: in the order of their coming.
+        remediations: policy, URN, and the inputs after it; secrets as `[secret]`.
+    """
+
+    violations: tuple[Violation, ...]
+    remediations: tuple[tuple[str, str, dict[str, Any]], ...]
+
+
+@dataclass
+class CloudProject(PulumiProject):
+    """A project of raw AWS and Kubernetes resources, whose providers are stand-ins (`tools/standins`)."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = super().environment
+        return {
+            **inherited,
+            "PATH": f"{STANDINS}{os.pathsep}{inherited['PATH']}",
+            "PULUMI_DEBUG_COMMANDS": "true",  # for --event-log
+        }
+
+    def preview(
+        self, policy_packs: Sequence[Path] = (), policy_configs: Sequence[Path] = (), *, check: bool = True
+    ) -> Judgement:
+        return self._judged(["preview"], policy_packs, policy_configs, check)
+
+    def up(
+        self, policy_packs: Sequence[Path] = (), policy_configs: Sequence[Path] = (), *, check: bool = True
+    ) -> Judgement:
+        return self._judged(["up", "--yes", "--skip-preview"], policy_packs, policy_configs, check)
+
+    def export_state(self) -> dict[str, Any]:
+        """The state as `pulumi stack export` writes it, which `pulumi policy analyze --file` and our tools read."""
+        return dict(json.loads(self.pulumi("stack", "export").text))
+
+    def _judged(
+        self, command: list[str], policy_packs: Sequence[Path], policy_configs: Sequence[Path], check: bool
+    ) -> Judgement:
+        log = self.backend / "events.jsonl"
+        log.unlink(missing_ok=True)
+        packs = [f"--policy-pack={pack}" for pack in policy_packs]
+        configs = [f"--policy-pack-config={config}" for config in policy_configs]
+        outcome = self.pulumi(*command, *packs, *configs, f"--event-log={log}", check=check)
+        # An engine that refuses its arguments writes no log.
+        events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        violations = [event["policyEvent"] for event in events if "policyEvent" in event]
+        remediations = [event["policyRemediationEvent"] for event in events if "policyRemediationEvent" in event]
+        return Judgement(
+            outcome.code,
+            outcome.text,
+            tuple(
+                Violation(
+                    each["policyName"],
+                    each["policyPackName"],
+                    each["enforcementLevel"],
+                    each["resourceUrn"],
+                    each["message"].removesuffix("\n"),
+                )
+                for each in violations
+            ),
+            tuple((each["policyName"], each["resourceUrn"], each["after"]) for each in remediations),
+        )
+
+
 def post(url: str, body: Any, *, token: str | None = None) -> tuple[int, Any]:
     """Status and JSON body of a POST."""
     headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
@@ -150,3 +231,22 @@ def project(tmp_path: Path) -> Iterator[Callable[[str], PulumiProject]]:
     for each in made:
         for process in each.processes():
             process.send_signal(signal.SIGKILL)
+
+
+@pytest.fixture
+def cloud_project(tmp_path: Path) -> Callable[[str], CloudProject]:
+    """Makes a project from the text of a program that uses `pulumi_aws` and `pulumi_kubernetes` as they are."""
+    assert shutil.which("pulumi"), "no engine on PATH; run the tests with `make test`"
+
+    def make(program: str, name: str = "cloud") -> CloudProject:
+        folder, backend = tmp_path / name, tmp_path / f"{name}-backend"
+        folder.mkdir()
+        backend.mkdir()
+        (folder / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
+        (folder / "__main__.py").write_text(textwrap.dedent(program))
+        found = CloudProject(folder, backend)
+        found.pulumi("stack", "init", "dev")
+        found.pulumi("config", "set", "aws:region", "us-east-1")
+        return found
+
+    return make

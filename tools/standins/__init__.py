@@ -1,1 +1,1 @@
-"""Resource providers for tests, where those of AWS and Kubernetes can't be had: they accept anything and make nothing."""
+"""Resource providers for tests where the real ones can't be had: they accept anything and make nothing."""

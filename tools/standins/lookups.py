@@ -9,11 +9,12 @@ from typing import Any
 ACCOUNT = "123456789012"
 PARTITION = "aws"
 REGION = "us-east-1"
+_LISTS = {"actions": "Action", "notActions": "NotAction", "resources": "Resource", "notResources": "NotResource"}
 
 Properties = Mapping[str, Any]
 
 
-class Refusal(Exception):
+class LookupRefusedError(Exception):
     """Arguments that the real provider refuses too."""
 
 
@@ -64,7 +65,7 @@ def policy_document(arguments: Properties) -> dict[str, Any]:
     `&{…}` for IAM's own `${…}`, sources first, then statements that replace those of the same `sid`, then overrides.
 
     Raises:
-        Refusal: a source or override that is not JSON.
+        LookupRefusedError: a source or override that is not JSON.
     """
     document: dict[str, Any] = {"Version": arguments.get("version") or "2012-10-17"}
     if arguments.get("policyId"):
@@ -99,19 +100,19 @@ def _statements(text: str | None) -> list[dict[str, Any]]:
     try:
         found = json.loads(text).get("Statement", [])
     except (json.JSONDecodeError, AttributeError) as error:
-        raise Refusal(f"a policy document to merge must be a JSON object: {error}") from None
+        raise LookupRefusedError(f"a policy document to merge must be a JSON object: {error}") from None
     return list(found) if isinstance(found, list) else [found]
 
 
 def _statement(block: Properties) -> dict[str, Any]:
     statement: dict[str, Any] = {"Sid": block["sid"]} if block.get("sid") else {}
     statement["Effect"] = block.get("effect") or "Allow"
-    for prefix, infix in (("", ""), ("Not", "not")):
-        for word in ("action", "resource"):
-            if values := block.get(f"{infix}{word.title() if infix else word}s"):
-                statement[f"{prefix}{word.title()}"] = _values(values)
-        if principals := block.get(f"{infix}{'P' if infix else 'p'}rincipals"):
-            statement[f"{prefix}Principal"] = _principal(principals)
+    for source, target in _LISTS.items():
+        if values := block.get(source):
+            statement[target] = _values(values)
+    for source, target in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
+        if principals := block.get(source):
+            statement[target] = _principal(principals)
     if conditions := block.get("conditions"):
         statement["Condition"] = {}
         for each in conditions:

@@ -28,7 +28,7 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tools.engine.hosts.parent_watch import end_with_parent
-from tools.standins.lookups import ACCOUNT, LOOKUPS, PARTITION, REGION, Refusal
+from tools.standins.lookups import ACCOUNT, LOOKUPS, PARTITION, REGION, LookupRefusedError
 
 _UNRELEASED = "1.0.0"
 # Services whose ARNs name no region (IAM and S3 name neither region nor, for S3, account).
@@ -76,9 +76,11 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             )
         try:
             found = lookup(json_format.MessageToDict(request.args))
-        except Refusal as refusal:
+        except LookupRefusedError as refusal:
             return provider_pb2.InvokeResponse(failures=[provider_pb2.CheckFailure(reason=str(refusal))])
-        return provider_pb2.InvokeResponse(**{"return": _struct(found)})
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").update(found)  # a field by the name of a keyword
+        return response
 
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
         inputs = struct_pb2.Struct()
@@ -113,9 +115,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def _identifier(self, urn: str, inputs: struct_pb2.Struct) -> str:
         if self.package == "kubernetes":
-            # The real provider's identifiers: NAMESPACE/NAME, or NAME in the default namespace.
+            # NAMESPACE/NAME, as the real provider's. Indexing an absent key would add a value that no engine can read.
             metadata = inputs.fields["metadata"].struct_value.fields
-            return "/".join(metadata[key].string_value for key in ("namespace", "name") if metadata[key].string_value)
+            return "/".join(metadata[key].string_value for key in ("namespace", "name") if key in metadata)
         return f"{_name(urn)}-{secrets.token_hex(4)}"
 
     def _outputs(self, urn: str, identifier: str, inputs: struct_pb2.Struct) -> struct_pb2.Struct:
@@ -155,12 +157,6 @@ def _name_object(inputs: struct_pb2.Struct, urn: str) -> None:
     if "name" not in metadata.struct_value.fields and "generateName" not in metadata.struct_value.fields:
         suffix = sha256(urn.encode()).hexdigest()[:8]
         metadata.struct_value.fields["name"].string_value = f"{_name(urn)}-{suffix}"
-
-
-def _struct(properties: dict[str, Any]) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    struct.update(properties)
-    return struct
 
 
 def main() -> None:
