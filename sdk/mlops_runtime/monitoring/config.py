@@ -32,11 +32,20 @@ class FeatureDriftSignal(DriftSignal):
     share: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+class BiasSignal(Part):
+    """Limit of the difference of predictions between the values of a column, each with `min_rows` rows or more."""
+
+    column: str
+    threshold: Annotated[float, Field(gt=0)]
+    min_rows: Annotated[int, Field(ge=2)]
+
+
 class SignalsConfig(Part):
     """What is judged; None is not."""
 
     feature_drift: FeatureDriftSignal | None = None
     prediction_drift: DriftSignal | None = None
+    bias: BiasSignal | None = None
     latency_p99_s: Seconds | None = None
     error_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     min_requests: Annotated[int, Field(ge=1)] | None = None
@@ -81,7 +90,7 @@ class MonitorConfig(Part):
         data_dir: root of the store.
         metrics_url: the endpoint's Prometheus metrics.
         window_s: length of a window, seconds; windows begin at multiples of it since 1970 (UTC).
-        min_rows: captured rows of a version below which drift is not judged.
+        min_rows: captured rows of a version below which drift and bias are not judged.
         signals: what is judged.
         alerts: where alerts are sent.
         smtp: the server that sends e-mail; None keeps messages in the store's outbox.

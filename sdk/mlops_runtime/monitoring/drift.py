@@ -1,4 +1,4 @@
-"""Judging a window: drift of inputs and predictions from the baseline, latency, errors and traffic against limits."""
+"""Judging a window: drift from the baseline, bias, latency, errors and traffic, each against its limit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mlops_runtime.monitoring.baseline import Baseline
-from mlops_runtime.monitoring.config import DriftSignal, FeatureDriftSignal, SignalsConfig
+from mlops_runtime.monitoring.bias import Groups, disparity
+from mlops_runtime.monitoring.config import BiasSignal, DriftSignal, FeatureDriftSignal, SignalsConfig
 from mlops_runtime.monitoring.sketches import STATISTICS, Sketch
-from mlops_runtime.monitoring.windows import Observed, Window
+from mlops_runtime.monitoring.windows import Observed, Reference, Window
 
-SignalName = Literal["feature_drift", "prediction_drift", "latency_p99", "error_rate", "min_requests"]
+SignalName = Literal["feature_drift", "prediction_drift", "bias", "latency_p99", "error_rate", "min_requests"]
 
 DRIFT: tuple[SignalName, ...] = ("feature_drift", "prediction_drift")
 """Signals that a retraining may mend."""
@@ -27,6 +27,7 @@ class Judgement:
         value: what was measured (for drift, the largest distance), or None.
         threshold: the limit.
         columns: distance of each column that exceeds the limit, the largest first.
+        groups: for bias, mean prediction of the lowest and of the highest group.
         reason: why it can't be judged.
     """
 
@@ -35,6 +36,7 @@ class Judgement:
     value: float | None
     threshold: float
     columns: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
 
 
@@ -75,54 +77,59 @@ class Verdict:
         judgements: one for each signal that is watched.
         features: distance of each watched input.
         prediction: distance of the predictions.
+        groups: predictions by the groups that bias is judged on.
     """
 
     version: str | None
     judgements: tuple[Judgement, ...]
     features: dict[str, Comparison]
     prediction: Comparison | None
+    groups: Groups | None
 
 
 def judge(
     window: Window,
     signals: SignalsConfig,
     min_rows: int,
-    baseline_of: Callable[[str], Baseline | None],
+    reference_of: Callable[[str], Reference | None],
     *,
     tolerance: float,
 ) -> Verdict:
     """Judge a window.
 
-    Rows of different model versions are never mixed: drift is judged on the newest version with enough rows.
+    Rows of different model versions are never mixed: drift and bias are judged on the newest version with enough rows.
 
     Args:
         window: the window.
         signals: what is judged, and the limits.
-        min_rows: rows of a version below which drift is not judged.
-        baseline_of: gives the baseline of a version, None where it has none.
+        min_rows: rows of a version below which drift and bias are not judged.
+        reference_of: gives what a version is compared with, None where it has nothing.
         tolerance: seconds at the window's ends that the monitor may have missed for its requests to count as too few.
     """
     enough = [version for version, observed in window.versions.items() if observed.rows >= min_rows]
     version = max(enough, key=_number, default=None)
-    baseline = None if version is None else baseline_of(version)
+    reference = None if version is None else reference_of(version)
     if version is None:
         reason: str | None = f"{window.rows} captured rows; {min_rows} of one version are needed"
     else:
-        reason = f"version {version} has no baseline" if baseline is None else None
+        reason = f"version {version} has no baseline" if reference is None else None
     observed = window.versions[version] if version is not None else Observed()
     features: dict[str, Comparison] = {}
     prediction: Comparison | None = None
     judgements = []
     if signals.feature_drift is not None:
-        if baseline is not None:
-            features = compare(baseline.features, observed.features, signals.feature_drift)
+        if reference is not None:
+            features = compare(reference.baseline.features, observed.features, signals.feature_drift)
         judgements.append(_feature_drift(features, signals.feature_drift, reason))
     if signals.prediction_drift is not None:
-        if baseline is not None and observed.prediction is not None:
-            both = {"prediction": baseline.prediction}, {"prediction": observed.prediction}
+        if reference is not None and observed.prediction is not None:
+            both = {"prediction": reference.baseline.prediction}, {"prediction": observed.prediction}
             prediction = compare(*both, signals.prediction_drift).get("prediction")
         judgements.append(_prediction_drift(prediction, signals.prediction_drift, reason))
-    return Verdict(version, (*judgements, *_traffic(window, signals, tolerance)), features, prediction)
+    if signals.bias is not None:
+        judgements.append(_bias(observed.groups, reference, signals.bias, reason))
+    judgements += _traffic(window, signals, tolerance)
+    return Verdict(version, tuple(judgements), features, prediction, observed.groups)
 
 
 def _feature_drift(found: dict[str, Comparison], signal: FeatureDriftSignal, reason: str | None) -> Judgement:
@@ -145,6 +152,17 @@ def _prediction_drift(found: Comparison | None, signal: DriftSignal, reason: str
         return Judgement("prediction_drift", None, None, signal.threshold, reason=reason or "no output was captured")
     columns = {"prediction": found.distance} if found.drifted else {}
     return Judgement("prediction_drift", found.drifted, found.distance, signal.threshold, columns)
+
+
+def _bias(groups: Groups | None, reference: Reference | None, signal: BiasSignal, reason: str | None) -> Judgement:
+    if groups is None or reference is None:
+        return Judgement("bias", None, None, signal.threshold, reason=reason or f"no {signal.column} was captured")
+    found = disparity(groups, signal.min_rows, reference.task)
+    if isinstance(found, str):
+        return Judgement("bias", None, None, signal.threshold, reason=found)
+    exceeded = found.value > signal.threshold
+    columns = {signal.column: found.value} if exceeded else {}
+    return Judgement("bias", exceeded, found.value, signal.threshold, columns, dict([found.lowest, found.highest]))
 
 
 def _traffic(window: Window, signals: SignalsConfig, tolerance: float) -> list[Judgement]:

@@ -38,6 +38,7 @@ class Metrics:
         self._latency = gauge("window_latency_seconds", "Answer time in the last window.", "quantile")
         self._feature = gauge("feature_drift", "Distance of an input from the baseline.", "column")
         self._prediction = gauge("prediction_drift", "Distance of the predictions from the baseline.")
+        self._bias = gauge("bias", "Difference of the predictions between groups.")
         self._active = gauge("alert_active", "1 while the alert lasts.", "signal")
         self._undelivered = gauge("alerts_waiting", "Alert messages that are not delivered yet.")
         self._up = gauge("endpoint_up", "Whether the endpoint's metrics could be read.")
@@ -82,4 +83,6 @@ class Metrics:
         if verdict.prediction is not None:
             self._prediction.labels(*self._labels).set(verdict.prediction.distance)
         for judgement in verdict.judgements:
+            if judgement.signal == "bias":
+                self._bias.labels(*self._labels).set(nothing if judgement.value is None else judgement.value)
             self._active.labels(*self._labels, judgement.signal).set(judgement.signal in alerts.active)

@@ -51,6 +51,7 @@ def window_report(config: MonitorConfig, window: Window, verdict: Verdict, close
         "prediction": None
         if verdict.prediction is None
         else comparison(verdict.prediction, config.signals.prediction_drift),
+        "bias": bias(verdict),
     }
 
 
@@ -63,6 +64,18 @@ def comparison(found: Comparison, signal: DriftSignal | None) -> dict[str, Any]:
         "drifted": found.drifted,
         "baseline": found.before,
         "window": found.now,
+    }
+
+
+def bias(verdict: Verdict) -> dict[str, Any] | None:
+    """Predictions by group as JSON values; `mean` is the share of positive ones where the model is binary."""
+    if verdict.groups is None:
+        return None
+    found = sorted(verdict.groups.found.items())
+    return {
+        "column": verdict.groups.column,
+        "groups": {name: {"rows": group.rows, "mean": finite(group.mean)} for name, group in found},
+        "missing": verdict.groups.missing,
     }
 
 
@@ -89,6 +102,7 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "exceeded": judgement.exceeded,
         "value": finite(judgement.value),
         "threshold": judgement.threshold,
-        "columns": {name: round(value, 6) for name, value in judgement.columns.items()},
+        "columns": {name: finite(value) for name, value in judgement.columns.items()},
+        "groups": {name: finite(value) for name, value in judgement.groups.items()},
         "reason": judgement.reason,
     }

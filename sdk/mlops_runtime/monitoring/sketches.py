@@ -116,10 +116,10 @@ class Sketch:
 
     def _update_counts(self, values: Any) -> None:
         for value, count in _counts(values).items():
-            if _is_missing(value):
+            if is_missing(value):
                 self.missing += count
             else:
-                self._items.update(_text(value), count)
+                self._items.update(text_of(value), count)
 
     def merge(self, other: Sketch) -> None:
         """Add all that another sketch of the same column has seen.
@@ -310,14 +310,16 @@ def _counts(values: Any) -> dict[Any, int]:
     return Counter(listed)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value counts as missing: None, NaN, pandas' NA and the empty string."""
     if isinstance(value, float):
         return value != value
     # pandas.NA refuses to be compared; it is known by its type's name, so that pandas need not be imported.
     return value is None or type(value).__name__ == "NAType" or (isinstance(value, str) and not value)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value as the name of a category; booleans as in JSON."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

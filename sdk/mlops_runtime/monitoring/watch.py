@@ -18,7 +18,7 @@ from mlops_runtime.monitoring.config import MonitorConfig
 from mlops_runtime.monitoring.drift import DRIFT, Judgement, Verdict, judge
 from mlops_runtime.monitoring.metrics import Metrics
 from mlops_runtime.monitoring.receivers import receivers
-from mlops_runtime.monitoring.report import comparison, finite, iso, window_report, write_window
+from mlops_runtime.monitoring.report import bias, comparison, finite, iso, window_report, write_window
 from mlops_runtime.monitoring.state import State
 from mlops_runtime.monitoring.traffic import Counters
 from mlops_runtime.monitoring.windows import Observed, Reference, Window
@@ -149,7 +149,13 @@ class Watch:
             if signals.feature_drift is not None and reference is not None:
                 watched = frozenset(signals.feature_drift.columns or reference.baseline.features)
             observed = found.setdefault(start, {}).setdefault(version, Observed())
-            observed.add(batch, reference, watched, predictions=signals.prediction_drift is not None)
+            observed.add(
+                batch,
+                reference,
+                watched,
+                predictions=signals.prediction_drift is not None,
+                groups=None if signals.bias is None else signals.bias.column,
+            )
         return found
 
     def _add(self, start: float, versions: dict[str, Observed]) -> None:
@@ -162,7 +168,7 @@ class Watch:
 
     def _judge(self, window: Window, now: float) -> tuple[Verdict, dict[str, Any]]:
         config = self._config
-        verdict = judge(window, config.signals, config.min_rows, self._baseline, tolerance=self._tolerance)
+        verdict = judge(window, config.signals, config.min_rows, self._reference, tolerance=self._tolerance)
         report = window_report(config, window, verdict, now)
         write_window(self._folder / "windows", report)
         for judgement in verdict.judgements:
@@ -193,7 +199,12 @@ class Watch:
         details = {
             "value": finite(judgement.value),
             "threshold": judgement.threshold,
-            "columns": {name: round(value, 6) for name, value in judgement.columns.items()},
+            "columns": {name: finite(value) for name, value in judgement.columns.items()},
+            **(
+                {"groups": {name: finite(value) for name, value in judgement.groups.items()}}
+                if judgement.groups
+                else {}
+            ),
             "window": {"start": at, "end": iso(window.end)},
             "model_version": verdict.version,
         }
@@ -228,7 +239,7 @@ class Watch:
         """All of the day's windows merged: shows drift where each window has too few rows to be judged."""
         config, versions = self._config, self.state.day_versions
         day = Window(self.state.day, self.state.day + _DAY_SECONDS, versions)
-        verdict = judge(day, config.signals, config.min_rows, self._baseline, tolerance=0.0)
+        verdict = judge(day, config.signals, config.min_rows, self._reference, tolerance=0.0)
         prediction = verdict.prediction
         return {
             "start": iso(day.start),
@@ -236,11 +247,8 @@ class Watch:
             "version": verdict.version,
             "features": {name: comparison(one, config.signals.feature_drift) for name, one in verdict.features.items()},
             "prediction": None if prediction is None else comparison(prediction, config.signals.prediction_drift),
+            "bias": bias(verdict),
         }
-
-    def _baseline(self, version: str) -> Baseline | None:
-        reference = self._reference(version)
-        return None if reference is None else reference.baseline
 
     def _reference(self, version: str) -> Reference | None:
         if version not in self._references:
@@ -284,6 +292,7 @@ def _text(config: MonitorConfig, judgement: Judgement) -> str:
     unit = _UNITS.get(judgement.signal, "")
     value = "beyond measure" if judgement.value is None else f"{judgement.value:.4g}"
     text = f"{judgement.signal} of {config.endpoint}: {value}{unit} {sign} {judgement.threshold:.4g}{unit}"
-    names = [f"{name} {value:.3g}" for name, value in list(judgement.columns.items())[:5]]
-    more = f" and {len(judgement.columns) - 5} more" if len(judgement.columns) > 5 else ""
+    shown = judgement.groups or judgement.columns
+    names = [f"{name} {value:.3g}" for name, value in list(shown.items())[:5]]
+    more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
     return text + (f" ({', '.join(names)}{more})" if names else "")

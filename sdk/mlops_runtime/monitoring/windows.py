@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from mlops_runtime.monitoring.baseline import Baseline, prediction_values
+from mlops_runtime.monitoring.bias import Groups, decisions
 from mlops_runtime.monitoring.captures import Batch
 from mlops_runtime.monitoring.sketches import Sketch
 from mlops_runtime.monitoring.traffic import Counters
@@ -40,13 +41,23 @@ class Observed:
         rows: captured rows.
         features: sketches by input.
         prediction: sketch of the predictions; None where they aren't watched.
+        groups: predictions by group; None where bias isn't watched.
     """
 
     rows: int = 0
     features: dict[str, Sketch] = field(default_factory=dict)
     prediction: Sketch | None = None
+    groups: Groups | None = None
 
-    def add(self, batch: Batch, reference: Reference | None, columns: frozenset[str], *, predictions: bool) -> None:
+    def add(
+        self,
+        batch: Batch,
+        reference: Reference | None,
+        columns: frozenset[str],
+        *,
+        predictions: bool,
+        groups: str | None,
+    ) -> None:
         """Add rows.
 
         Args:
@@ -54,6 +65,7 @@ class Observed:
             reference: gives the types; where there is none, rows are only counted.
             columns: inputs that are watched.
             predictions: whether predictions are watched.
+            groups: input whose groups are compared; None compares none.
         """
         self.rows += batch.rows
         if reference is None:
@@ -62,20 +74,34 @@ class Observed:
             if name in columns and name in batch.inputs:
                 current = self.features.setdefault(name, Sketch(sketch.dtype))
                 _update(current, batch.inputs[name], f"input {name!r}")
-        if predictions:
-            try:
-                values, dtype = prediction_values(
-                    batch.outputs,
-                    task=reference.task,
-                    classes=reference.classes,
-                    positive_class=reference.positive_class,
-                )
-            except (KeyError, ValueError) as error:
-                _log.warning("captured outputs don't fit the model's task and were left out: %s", error)
-                return
-            if self.prediction is None:
-                self.prediction = Sketch(dtype)
-            _update(self.prediction, values, "prediction")
+        try:
+            if predictions:
+                self._add_predictions(batch, reference)
+            if groups is not None and groups in batch.inputs:
+                self._add_groups(batch, reference, groups)
+        except (KeyError, ValueError) as error:
+            _log.warning("captured outputs don't fit the model's task and were left out: %s", error)
+
+    def _add_predictions(self, batch: Batch, reference: Reference) -> None:
+        values, dtype = prediction_values(
+            batch.outputs, task=reference.task, classes=reference.classes, positive_class=reference.positive_class
+        )
+        if self.prediction is None:
+            self.prediction = Sketch(dtype)
+        _update(self.prediction, values, "prediction")
+
+    def _add_groups(self, batch: Batch, reference: Reference, column: str) -> None:
+        numbers = decisions(
+            batch.outputs, task=reference.task, classes=reference.classes, positive_class=reference.positive_class
+        )
+        added = Groups(column)
+        added.add(batch.inputs[column], numbers)
+        self._merge_groups(added)
+
+    def _merge_groups(self, other: Groups) -> None:
+        if self.groups is None or self.groups.column != other.column:  # another column is watched since
+            self.groups = Groups(other.column)
+        self.groups.merge(other)
 
     def merge(self, other: Observed) -> None:
         """Add all rows of another observation of the same version."""
@@ -86,6 +112,8 @@ class Observed:
             if self.prediction is None:
                 self.prediction = Sketch(other.prediction.dtype)
             self.prediction.merge(other.prediction)
+        if other.groups is not None:
+            self._merge_groups(other.groups)
 
     def to_json(self) -> dict[str, Any]:
         """The observation as JSON values."""
@@ -93,16 +121,18 @@ class Observed:
             "rows": self.rows,
             "features": {name: sketch.to_json() for name, sketch in self.features.items()},
             "prediction": None if self.prediction is None else self.prediction.to_json(),
+            "groups": None if self.groups is None else self.groups.to_json(),
         }
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """The observation that `to_json` wrote."""
-        prediction = document["prediction"]
+        prediction, groups = document["prediction"], document["groups"]
         return cls(
             document["rows"],
             {name: Sketch.from_json(sketch) for name, sketch in document["features"].items()},
             None if prediction is None else Sketch.from_json(prediction),
+            None if groups is None else Groups.from_json(groups),
         )
 
 

@@ -37,6 +37,28 @@ class FeatureDrift(Drift):
         yield from repeated(self.columns or [], "columns")
 
 
+class Bias(Section):
+    """Difference of the predictions between groups of people or things, within a window.
+
+    For a binary task it is the demographic parity difference: the largest share of positive predictions of a group, less
+    the smallest (Barocas, Hardt and Narayanan, "Fairness and Machine Learning", 2023, chapter 3: independence). For a
+    regression it is the largest mean prediction less the smallest, in standard deviations within the groups (Cohen,
+    "Statistical Power Analysis", 1988). It serves the examination for biases of Regulation (EU) 2024/1689, Art. 10(2)(f),
+    on what the model does in use.
+    """
+
+    column: Column
+    """The input whose values are the groups; rows where it is missing are in none. A column with more than 100 values in
+    a window is not judged."""
+
+    threshold: Annotated[float, Field(gt=0)] = 0.1
+    """Difference above which there is bias. Default: 0.1 (AI Fairness 360's range of fairness, Bellamy et al. 2018; for
+    means, what Austin 2009 calls negligible)."""
+
+    min_rows: Annotated[int, Field(ge=2)] = 100
+    """Captured rows below which a group is not judged. Default: 100."""
+
+
 class Signals(Section):
     """What is measured in each window, with the limit that raises an alert."""
 
@@ -45,6 +67,9 @@ class Signals(Section):
 
     prediction_drift: Drift | None = None
     """Drift of the predictions. Default: not watched."""
+
+    bias: Bias | None = None
+    """Difference of the predictions between groups. Default: not watched."""
 
     latency_p99: Duration | None = None
     """Largest 99th percentile of the answer time. Default: not watched."""
@@ -57,8 +82,13 @@ class Signals(Section):
 
     @property
     def drift_signals(self) -> list[str]:
-        """The signals that are read from captured requests."""
+        """The signals that may start a training run."""
         return [name for name in ("feature_drift", "prediction_drift") if getattr(self, name) is not None]
+
+    @property
+    def captured_signals(self) -> list[str]:
+        """The signals that are read from captured requests."""
+        return self.drift_signals if self.bias is None else [*self.drift_signals, "bias"]
 
     def mistakes(self) -> Iterator[Mistake]:
         """Something is measured."""
@@ -139,7 +169,7 @@ class Monitor(Section):
     """TCP port of the monitor's own Prometheus metrics. Default: none; results are in the data directory."""
 
     min_rows: Annotated[int, Field(ge=1)] = 200
-    """Captured rows below which drift is not judged. Default: 200."""
+    """Captured rows of a model version below which drift and bias are not judged. Default: 200."""
 
     signals: Signals
     """What is measured, and its limits."""
@@ -148,8 +178,8 @@ class Monitor(Section):
     """Where alerts are sent, beside the log and the status. Default: nowhere else."""
 
     def mistakes(self) -> Iterator[Mistake]:
-        """What is for drift is set only where drift is watched."""
-        if "min_rows" in self.model_fields_set and not self.signals.drift_signals:
-            message = "min_rows has no effect: the monitor watches no drift"
+        """What is for captured rows is set only where they are read."""
+        if "min_rows" in self.model_fields_set and not self.signals.captured_signals:
+            message = "min_rows has no effect: the monitor watches neither drift nor bias"
             yield Mistake("MLOPS-S033", message, at=("min_rows",), hint="Take it out.")
         yield from repeated([alert.receiver for alert in self.alerts], "alerts")

@@ -260,7 +260,7 @@ def edge_needs_onnx(registry: Registry, endpoints: list[Endpoint]) -> Iterator[M
 def monitors_have_something_to_read(
     endpoints: list[Endpoint], monitors: list[Monitor], governance: Governance
 ) -> Iterator[Mistake]:
-    """A monitor watches a REST endpoint; drift is read from what it captures."""
+    """A monitor watches a REST endpoint; drift and bias are read from what it captures."""
     by_name = {endpoint.name: governance.keeping(endpoint) for endpoint in endpoints}
     rest = [name for name, endpoint in by_name.items() if isinstance(endpoint, RestEndpoint)]
     for i, monitor in enumerate(monitors):
@@ -273,7 +273,7 @@ def monitors_have_something_to_read(
                 message = f"{monitor.endpoint} is a {endpoint.kind} endpoint; monitors watch REST endpoints"
                 yield Mistake("MLOPS-S040", message, at=(*at, "endpoint"), expected=f"one of {', '.join(rest)}")
             continue
-        for signal in monitor.signals.drift_signals:
+        for signal in monitor.signals.captured_signals:
             where = (*at, "signals", signal)
             if endpoint.capture is None:
                 message = f"{signal} is read from captured requests, and {endpoint.name} captures none"
@@ -300,7 +300,7 @@ def captures_are_kept(endpoints: list[Endpoint], governance: Governance) -> Iter
 
 @rule
 def watched_columns(features: Features, training: Training, monitors: list[Monitor]) -> Iterator[Mistake]:
-    """Drift is watched on inputs of the model."""
+    """Drift and bias are watched on inputs of the model."""
     known = set(training.inputs)
     for name in training.views:
         if name not in features.views:
@@ -312,6 +312,18 @@ def watched_columns(features: Features, training: Training, monitors: list[Monit
         for j, column in enumerate((drift.columns if drift else None) or []):
             if column not in known:
                 yield _unknown("input", column, known, ("monitors", i, "signals", "feature_drift", "columns", j))
+        if (bias := monitor.signals.bias) is not None and bias.column not in known:
+            yield _unknown("input", bias.column, known, ("monitors", i, "signals", "bias", "column"))
+
+
+@rule
+def bias_of_one_prediction(training: Training, monitors: list[Monitor]) -> Iterator[Mistake]:
+    """Bias compares shares of one outcome, or means; a model of several classes has neither."""
+    for i, monitor in enumerate(monitors):
+        if monitor.signals.bias is not None and training.task == "multiclass":
+            message = "bias compares the shares of the positive class between groups, and a multiclass model has none"
+            hint = "Take the signal out; evaluation.segments judge each group's metrics."
+            yield Mistake("MLOPS-S031", message, at=("monitors", i, "signals", "bias"), hint=hint)
 
 
 @rule

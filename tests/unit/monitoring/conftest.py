@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -106,11 +106,22 @@ class Site:
         (folder / "manifest.json").write_text(json.dumps(manifest))
 
     def capture(
-        self, rows: int, *, at: float | None = None, version: int = 1, hour: float = 12.0, score: float = 0.0
+        self,
+        rows: int,
+        *,
+        at: float | None = None,
+        version: int = 1,
+        hour: float = 12.0,
+        score: float = 0.0,
+        outcomes: Sequence[tuple[str, float]] = (),
     ) -> None:
-        """Write a capture file of `rows` rows, as the server does."""
+        """Write a capture file of `rows` rows, as the server does; `outcomes` gives carrier and score of each."""
         capture = Capture("delay", CaptureConfig(directory=self.store.captures("delay"), sample=1.0))
         scores = np.clip(self.rng.beta(2, 5, rows) + score, 0, 1).astype(np.float32)
+        carriers = self.rng.choice(np.array(["UA", "AA", "DL"], dtype=object), (rows, 1))
+        if outcomes:
+            carriers = np.array([[carrier] for carrier, _ in outcomes], dtype=object)
+            scores = np.array([score for _, score in outcomes], dtype=np.float32)
         capture.put(
             Captured(
                 id=str(rows),
@@ -120,7 +131,7 @@ class Site:
                 rows=rows,
                 inputs={
                     "hour": self.rng.normal(hour, 3, (rows, 1)),
-                    "carrier": self.rng.choice(np.array(["UA", "AA", "DL"], dtype=object), (rows, 1)),
+                    "carrier": carriers,
                 },
                 outputs=[
                     ("label", (scores > 0.5).astype(np.int64)),

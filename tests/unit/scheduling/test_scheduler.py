@@ -388,6 +388,25 @@ def test_a_new_model_is_not_overdue_from_its_first_minute(home: Home, told: list
     assert told == []
 
 
+def test_a_failed_run_is_told_by_e_mail_and_its_end_too(home: Home) -> None:
+    def mails() -> list[str]:
+        new = home.store.outbox / "new"
+        return sorted(path.read_text() for path in new.iterdir()) if new.is_dir() else []
+
+    scheduler = home.scheduler(retraining={"alerts": [{"email": "ada@example.com"}], "cooldown_s": 0})
+    home.behave(pipeline={"code": 1, "lines": ["error: no disk"]})
+    home.control.enqueue("delay", "manual", "ann")
+    home.run_until(scheduler, mails)
+    (failed,) = mails()
+    assert "Subject: [mlops] delay: pipeline_failed\n" in failed
+    assert "To: ada@example.com\n" in failed
+    assert "requested_by: ann\n" in failed
+    home.behave()
+    home.control.enqueue("delay", "manual", "ann")
+    home.run_until(scheduler, lambda: len(mails()) == 2)
+    assert any("Subject: [mlops] delay: pipeline_failed resolved\n" in mail for mail in mails())
+
+
 PROCESS = """
 import sys
 from pathlib import Path

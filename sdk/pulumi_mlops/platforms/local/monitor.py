@@ -37,6 +37,7 @@ def build(
         "signals": {
             "feature_drift": signals["feature_drift"],
             "prediction_drift": signals["prediction_drift"],
+            "bias": signals["bias"],
             "latency_p99_s": signals["latency_p99"],
             "error_rate": signals["error_rate"],
             "min_requests": signals["min_requests"],
