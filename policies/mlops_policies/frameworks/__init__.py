@@ -65,9 +65,8 @@ class Framework:
 @cache
 def load() -> Mapping[str, Framework]:
     """All frameworks by id, those that are selectable first."""
-    found = [
-        _framework(file.name, file.read_text("utf-8")) for file in files(__name__).iterdir() if _is_data(file.name)
-    ]
+    data = (file for file in files(__name__).iterdir() if file.name.endswith(".yaml"))
+    found = [_framework(file.name, file.read_text("utf-8")) for file in data]
     order = {name: place for place, name in enumerate(SELECTABLE)}
     found.sort(key=lambda one: (order.get(one.id, len(order)), one.id))
     return MappingProxyType({one.id: one for one in found})
@@ -81,12 +80,8 @@ def framework(name: str) -> Framework:
         raise ValueError(f"there is no framework {name!r}; there are {', '.join(load())}") from None
 
 
-def _is_data(name: str) -> bool:
-    return name.endswith(".yaml")
-
-
 def _framework(name: str, text: str) -> Framework:
-    document: dict[str, Any] = yaml.load(text, Loader=_Loader)
+    document: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
     clauses: dict[str, Clause] = {}
     for entry in document.pop("clauses"):
         clause = Clause(**entry)
@@ -97,7 +92,3 @@ def _framework(name: str, text: str) -> Framework:
     if name != f"{one.id}.yaml":
         raise ValueError(f"{name}: its id is {one.id}")
     return one
-
-
-# The loader in C reads the files in a tenth of the time; a build of PyYAML may lack it.
-_Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
