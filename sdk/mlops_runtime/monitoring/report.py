@@ -16,6 +16,8 @@ from mlops_runtime.stores.layout import write_atomically
 KEEP = 2000
 """Windows whose reports are kept: 83 days of hours."""
 
+_UNITS = {"latency_p99": " s", "min_requests": " requests"}
+
 
 def iso(moment: float) -> str:
     """A moment (seconds since 1970) in UTC, ISO 8601; milliseconds only where there are any."""
@@ -46,7 +48,7 @@ def window_report(config: MonitorConfig, window: Window, verdict: Verdict, close
             "failed_scrapes": window.failed_scrapes,
         },
         "version": verdict.version,
-        "signals": [_judgement(judgement) for judgement in verdict.judgements],
+        "signals": [_judgement(config.endpoint, judgement) for judgement in verdict.judgements],
         "features": {name: comparison(found, config.signals.feature_drift) for name, found in verdict.features.items()},
         "prediction": None
         if verdict.prediction is None
@@ -96,7 +98,24 @@ def finite(value: float | None) -> float | None:
     return None if value is None or math.isinf(value) else round(value, 6)
 
 
-def _judgement(judgement: Judgement) -> dict[str, Any]:
+def describe(endpoint: str, judgement: Judgement) -> str:
+    """A judgement in a line for people."""
+    if judgement.exceeded is None:
+        return f"{judgement.signal} of {endpoint} is not judged: {judgement.reason}"
+    above, within = ("<", "≥") if judgement.signal == "min_requests" else (">", "≤")
+    unit = _UNITS.get(judgement.signal, "")
+    value = (
+        "beyond measure" if judgement.value is None or math.isinf(judgement.value) else f"{judgement.value:.4g}{unit}"
+    )
+    sign = above if judgement.exceeded else within
+    shown = judgement.groups or judgement.columns
+    names = [f"{name} {value:.3g}" for name, value in list(shown.items())[:5]]
+    more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
+    text = f"{judgement.signal} of {endpoint}: {value} {sign} {judgement.threshold:.4g}{unit}"
+    return text + (f" ({', '.join(names)}{more})" if names else "")
+
+
+def _judgement(endpoint: str, judgement: Judgement) -> dict[str, Any]:
     return {
         "signal": judgement.signal,
         "exceeded": judgement.exceeded,
@@ -105,4 +124,5 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "columns": {name: finite(value) for name, value in judgement.columns.items()},
         "groups": {name: finite(value) for name, value in judgement.groups.items()},
         "reason": judgement.reason,
+        "text": describe(endpoint, judgement),
     }

@@ -18,7 +18,7 @@ from mlops_runtime.monitoring.config import MonitorConfig
 from mlops_runtime.monitoring.drift import DRIFT, Judgement, Verdict, judge
 from mlops_runtime.monitoring.metrics import Metrics
 from mlops_runtime.monitoring.receivers import receivers
-from mlops_runtime.monitoring.report import bias, comparison, finite, iso, window_report, write_window
+from mlops_runtime.monitoring.report import bias, comparison, describe, finite, iso, window_report, write_window
 from mlops_runtime.monitoring.state import State
 from mlops_runtime.monitoring.traffic import Counters
 from mlops_runtime.monitoring.windows import Observed, Reference, Window
@@ -29,7 +29,6 @@ _log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 5.0
 _DAY_SECONDS = 86_400.0
-_UNITS = {"latency_p99": " s", "min_requests": " requests"}
 
 
 class Watch:
@@ -208,7 +207,7 @@ class Watch:
             "window": {"start": at, "end": iso(window.end)},
             "model_version": verdict.version,
         }
-        text = _text(self._config, judgement)
+        text = describe(self._config.endpoint, judgement)
         if not judgement.exceeded:
             self.alerts.resolve(judgement.signal, at, text, details)
             self.state.retrained.pop(judgement.signal, None)
@@ -283,16 +282,3 @@ class Watch:
         if self._unsaved:
             self.state.save(self._state_file)
             self._saved_at, self._unsaved = self._clock(), False
-
-
-def _text(config: MonitorConfig, judgement: Judgement) -> str:
-    sign = "<" if judgement.signal == "min_requests" else ">"
-    if not judgement.exceeded:
-        sign = "≥" if sign == "<" else "≤"
-    unit = _UNITS.get(judgement.signal, "")
-    value = "beyond measure" if judgement.value is None else f"{judgement.value:.4g}"
-    text = f"{judgement.signal} of {config.endpoint}: {value}{unit} {sign} {judgement.threshold:.4g}{unit}"
-    shown = judgement.groups or judgement.columns
-    names = [f"{name} {value:.3g}" for name, value in list(shown.items())[:5]]
-    more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
-    return text + (f" ({', '.join(names)}{more})" if names else "")

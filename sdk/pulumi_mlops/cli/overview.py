@@ -29,7 +29,7 @@ class Component:
     """A line of the status.
 
     Arguments:
-        kind: kind of component (source, view, pipeline, registry, endpoint, monitor, service, queue).
+        kind: kind of component (source, view, pipeline, registry, endpoint, monitor, outbox, service, queue).
         name: its name.
         state: how it stands; `bad` makes the stack degraded.
         summary: what a person reads.
@@ -249,10 +249,21 @@ def _monitors(stack: Stack) -> Iterator[Component]:
         state: State = "ok"
         if age > _LATE_WINDOWS * monitor.window:
             state, told = "attention", f"{told}; nothing since, is its service running?"
+        told += "".join(f"; {entry['text']}" for entry in window["signals"] if entry["signal"] == "bias")
         if alerts:
             state = "bad"
             told += "; alert: " + ", ".join(f"{alert['signal']} since {alert['since']}" for alert in alerts)
         yield Component("monitor", monitor.name, state, told, {"alerts": alerts, "window": window})
+
+
+def _outbox(stack: Stack) -> Iterator[Component]:
+    alerts = [*stack.spec.retraining.alerts, *(alert for monitor in stack.spec.monitors for alert in monitor.alerts)]
+    if stack.spec.platform.local.smtp is not None or all(alert.email is None for alert in alerts):
+        return
+    folder = stack.store.outbox
+    new = len(list(folder.glob("new/*")))
+    told = f"{new} new {'message' if new == 1 else 'messages'} in {folder}; platform.local.smtp is not set"
+    yield Component("outbox", stack.model, "attention" if new else "ok", told, {"new": new, "folder": str(folder)})
 
 
 def _services(stack: Stack) -> Iterator[Component]:
@@ -282,6 +293,7 @@ _LOOKS: Final[dict[str, Callable[[Stack], Iterator[Component]]]] = {
     "registry": _registry,
     "endpoint": _endpoints,
     "monitor": _monitors,
+    "outbox": _outbox,
     "service": _services,
     "queue": _queue,
 }

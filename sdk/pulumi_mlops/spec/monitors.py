@@ -40,16 +40,16 @@ class FeatureDrift(Drift):
 class Bias(Section):
     """Difference of the predictions between groups of people or things, within a window.
 
-    For a binary task it is the demographic parity difference: the largest share of positive predictions of a group, less
+    For a binary task it is the demographic parity difference: the largest share of positive predictions of a group less
     the smallest (Barocas, Hardt and Narayanan, "Fairness and Machine Learning", 2023, chapter 3: independence). For a
     regression it is the largest mean prediction less the smallest, in standard deviations within the groups (Cohen,
-    "Statistical Power Analysis", 1988). It serves the examination for biases of Regulation (EU) 2024/1689, Art. 10(2)(f),
-    on what the model does in use.
+    "Statistical Power Analysis", 1988). It serves the examination for biases of Regulation (EU) 2024/1689, Art.
+    10(2)(f), on what the model does in use.
     """
 
     column: Column
-    """The input whose values are the groups; rows where it is missing are in none. A column with more than 100 values in
-    a window is not judged."""
+    """The input whose values are the groups; rows where it is missing are in none. A column with more than 100 values
+    in a window is not judged."""
 
     threshold: Annotated[float, Field(gt=0)] = 0.1
     """Difference above which there is bias. Default: 0.1 (AI Fairness 360's range of fairness, Bellamy et al. 2018; for

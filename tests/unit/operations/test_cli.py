@@ -213,7 +213,8 @@ def test_status_of_a_stack_whose_services_are_down(mlops, up, registered, real_b
 def test_monitors_show_their_last_window(mlops, up, store, tmp_path, age, alerts, state):
     monitor = "monitors: [{name: watch, endpoint: delay, window: 60s, signals: {latency_p99: 1s}}]"
     (tmp_path / "mlops.yaml").write_text(SPEC + monitor)
-    window = {"end": "2026-01-01T00:01:00Z", "rows": 7, "traffic": {"requests": 70}}
+    bias = {"signal": "bias", "text": "bias of delay: 0.5 > 0.3 (AA 0.25, UA 0.75)"}
+    window = {"end": "2026-01-01T00:01:00Z", "rows": 7, "traffic": {"requests": 70}, "signals": [bias]}
     updated = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
     folder = store.monitoring("watch")
     folder.mkdir(parents=True)
@@ -222,6 +223,24 @@ def test_monitors_show_their_last_window(mlops, up, store, tmp_path, age, alerts
     (found,) = [item for item in components if item["kind"] == "monitor"]
     assert found["state"] == state
     assert "70 requests, 7 rows judged" in found["summary"]
+    assert "; bias of delay: 0.5 > 0.3 (AA 0.25, UA 0.75)" in found["summary"]
+
+
+def test_messages_in_the_outbox_are_counted_where_there_is_no_mail_server(mlops, up, store, tmp_path):
+    def outbox():
+        components = json.loads(mlops("status", "--json")[1])["components"]
+        return [(item["state"], item["facts"]["new"]) for item in components if item["kind"] == "outbox"]
+
+    (tmp_path / "mlops.yaml").write_text(SPEC)
+    assert outbox() == []
+    mailed = SPEC + "retraining: {alerts: [{email: ada@example.com}]}\n"
+    (tmp_path / "mlops.yaml").write_text(mailed)
+    assert outbox() == [("ok", 0)]
+    for part in ("new", "cur"):
+        (store.outbox / part).mkdir(parents=True)
+        (store.outbox / part / "1.M1.host").write_text("Subject: [mlops] delay: pipeline_failed\n")
+    assert outbox() == [("attention", 1)]
+    assert f"1 new message in {store.outbox}" in mlops("status")[1].replace("\n", "")
 
 
 def test_the_scorecard_grows_with_what_the_stack_shows(mlops, up, registered):

@@ -29,6 +29,7 @@ ALTERNATIVES: dict[str, Any] = {
             "evaluation.threshold": ABSENT,
             "evaluation.floors": {"roc_auc_ovr": 0.65},
             "evaluation.segments[0].floors": {"roc_auc_ovr": 0.6},
+            "monitors[0].signals.bias": ABSENT,
         }
     ),
     "training.source": "weather",
@@ -47,6 +48,7 @@ ALTERNATIVES: dict[str, Any] = {
     "monitors[0].endpoint": Together(
         {"endpoints": [{"name": "other", "kind": "rest"}], "monitors[0].endpoint": "other"},
     ),
+    "monitors[0].signals.bias.column": "distance",
     "retraining.triggers.schedule": "0 5 * * 1",
     "retraining.triggers.new_data.source": "planes",
 }

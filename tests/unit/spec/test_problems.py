@@ -123,6 +123,7 @@ CASES: list[tuple[str, str, str, str]] = [
     ("endpoint: delay", "endpoint: ⟨dellay", "S040", "monitors[0].endpoint"),
     ("endpoint: delay", "endpoint: ⟨nightly", "S040", "monitors[0].endpoint"),
     ("columns: [distance, wind]", "columns: [distance, ⟨wnd]", "S040", "monitors[0].signals.feature_drift.columns[1]"),
+    ("bias: {column: origin", "bias: {column: ⟨orign", "S040", "monitors[0].signals.bias.column"),
     ("drift: [traffic]", "drift: [⟨trafic]", "S040", "retraining.triggers.drift[0]"),
     ("new_data: {source: weather", "new_data: {source: ⟨wether", "S040", "retraining.triggers.new_data.source"),
     ("metrics: [roc_auc, log_loss, f1]", "metrics: [roc_auc, log_loss, ⟨rmse]", "S041", "evaluation.metrics[2]"),
@@ -259,6 +260,19 @@ training: {task: regression, source: homes, label: price, inputs: [rooms], estim
             "retraining.triggers.drift[0]",
         ),
         (
+            "endpoints: [{name: a, kind: rest, capture: false}]\n"
+            "monitors: [{name: m, endpoint: a, min_rows: 5, signals: {bias: {column: rooms}}}]",
+            "S047",
+            "monitors[0].signals.bias",
+        ),
+        (
+            "endpoints: [{name: a, kind: rest, capture: {sample: 0.1}}]\n"
+            "monitors: [{name: m, endpoint: a, signals: {bias: {column: rooms}}}]\n"
+            "retraining: {triggers: {drift: [m]}}",
+            "S047",
+            "retraining.triggers.drift[0]",
+        ),
+        (
             "endpoints: [{name: a, kind: rest}]\nmonitors: [{name: m, endpoint: a, signals: {}}]",
             "S032",
             "monitors[0].signals",
@@ -284,6 +298,19 @@ def test_field_without_effect(tmp_path: Path, addition: str, code: str, field: s
 def test_timestamp_needed(tmp_path: Path, old: str, new: str, field: str) -> None:
     found = problems(tmp_path, REGRESSION.replace(old, new))
     assert [(problem.code, problem.field) for problem in found] == [("MLOPS-S044", field)]
+
+
+def test_bias_needs_one_outcome(tmp_path: Path) -> None:
+    monitored = (
+        REGRESSION + "endpoints: [{name: a, kind: rest, capture: {sample: 0.1}}]\n"
+        "monitors: [{name: m, endpoint: a, signals: {bias: {column: rooms}}}]\n"
+    )
+    (tmp_path / "mlops.yaml").write_text(monitored)
+    assert load(tmp_path / "mlops.yaml").monitors[0].signals.captured_signals == ["bias"]
+    several = monitored.replace("task: regression", "task: multiclass").replace("linear_model.Ridge", "svm.SVC")
+    assert [(problem.code, problem.field) for problem in problems(tmp_path, several)] == [
+        ("MLOPS-S031", "monitors[0].signals.bias")
+    ]
 
 
 def test_high_risk_needs_manual_approval(tmp_path: Path) -> None:
