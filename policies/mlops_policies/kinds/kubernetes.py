@@ -1,0 +1,330 @@
+"""Kubernetes: type tokens, and the pods of everything that makes pods.
+
+Tokens are those of pulumi-kubernetes: `kubernetes:GROUP/VERSION:KIND`, the same for custom resources. A token that ends
+in `*` also stands for the kind's `…List` and `…Patch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.values import Undecided
+
+NAMESPACE: Final = ("kubernetes:core/*:Namespace",)
+NETWORK_POLICY: Final = ("kubernetes:networking.k8s.io/*:NetworkPolicy", "kubernetes:extensions/*:NetworkPolicy")
+SERVICE_ACCOUNT: Final = ("kubernetes:core/*:ServiceAccount",)
+RESOURCE_QUOTA: Final = ("kubernetes:core/*:ResourceQuota",)
+LIMIT_RANGE: Final = ("kubernetes:core/*:LimitRange",)
+INFERENCE_SERVICE: Final = ("kubernetes:serving.kserve.io/*:InferenceService",)
+PEER_AUTHENTICATION: Final = ("kubernetes:security.istio.io/*:PeerAuthentication",)
+AUTHORIZATION_POLICY: Final = ("kubernetes:security.istio.io/*:AuthorizationPolicy",)
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where a kind keeps its pods.
+
+    Arguments:
+        templates: paths of pod templates, which have `metadata` and `spec`; `*` stands for each item of a list.
+        specs: paths of pod specs that hold labels and annotations themselves.
+        workflow: path of an Argo workflow's spec.
+        containers: paths of its long-running containers within the pod spec.
+        lasting: whether its pods serve until they are stopped, and nothing but the object itself sets their probes.
+        partial: whether it overrides a part of pods that are described elsewhere.
+    """
+
+    templates: tuple[str, ...] = ()
+    specs: tuple[str, ...] = ()
+    workflow: str | None = None
+    containers: tuple[str, ...] = ("containers",)
+    lasting: bool = False
+    partial: bool = False
+
+
+_FRAMEWORKS = (
+    "model",
+    "sklearn",
+    "xgboost",
+    "tensorflow",
+    "pytorch",
+    "triton",
+    "onnx",
+    "huggingface",
+    "pmml",
+    "lightgbm",
+)
+_KSERVE = ("containers", *_FRAMEWORKS, "paddle", "art")
+_ARGO = ("container", "script", "containerSet.containers", "sidecars")
+_ARGO_TEMPLATES = ("templates.*", "templates.*.dag.tasks.*.inline", "templates.*.steps.*.*.inline")
+_FEAST = ("onlineStore.server", "offlineStore.server", "registry.local.server", "ui")
+_JOBS = "spec.replicatedJobs.*.template.spec.template"
+_TEMPLATE = ("spec.template",)
+_SERVING = Shape(_TEMPLATE, lasting=True)
+_RUNTIME = Shape(specs=("spec", "spec.workerSpec"), lasting=True)
+_TRAINING = Shape((f"spec.template.{_JOBS}",))
+_OPERATED = Shape(specs=("spec",), partial=True)
+
+
+def _ray(spec: str, *more: str) -> Shape:
+    return Shape((f"{spec}.headGroupSpec.template", f"{spec}.workerGroupSpecs.*.template", *more))
+
+
+SHAPES: Final[Mapping[str, Shape]] = {
+    "core:Pod": Shape(("",), lasting=True),
+    "core:PodTemplate": Shape(("template",)),
+    "core:ReplicationController": _SERVING,
+    "apps:Deployment": _SERVING,
+    "apps:StatefulSet": _SERVING,
+    "apps:DaemonSet": _SERVING,
+    "apps:ReplicaSet": _SERVING,
+    "extensions:Deployment": _SERVING,
+    "extensions:DaemonSet": _SERVING,
+    "extensions:ReplicaSet": _SERVING,
+    "batch:Job": Shape(_TEMPLATE),
+    "batch:CronJob": Shape(("spec.jobTemplate.spec.template",)),
+    "serving.knative.dev:Service": _SERVING,
+    "serving.kserve.io:InferenceService": Shape(
+        specs=(
+            "spec.predictor",
+            "spec.predictor.workerSpec",
+            "spec.transformer",
+            "spec.explainer",
+            "spec.canary.predictor",
+        ),
+        containers=_KSERVE,
+        lasting=True,
+    ),
+    "serving.kserve.io:ServingRuntime": _RUNTIME,
+    "serving.kserve.io:ClusterServingRuntime": _RUNTIME,
+    "serving.kserve.io:LLMInferenceService": Shape(
+        specs=(
+            "spec.template",
+            "spec.worker",
+            "spec.prefill.template",
+            "spec.prefill.worker",
+            "spec.router.scheduler.template",
+        ),
+        partial=True,
+    ),
+    "ray.io:RayCluster": _ray("spec"),
+    "ray.io:RayJob": _ray("spec.rayClusterSpec", "spec.submitterPodTemplate"),
+    "ray.io:RayService": _ray("spec.rayClusterConfig"),
+    "ray.io:RayCronJob": _ray("spec.jobTemplate.rayClusterSpec", "spec.jobTemplate.submitterPodTemplate"),
+    "argoproj.io:Workflow": Shape(workflow="spec", containers=_ARGO),
+    "argoproj.io:WorkflowTemplate": Shape(workflow="spec", containers=_ARGO),
+    "argoproj.io:ClusterWorkflowTemplate": Shape(workflow="spec", containers=_ARGO),
+    "argoproj.io:CronWorkflow": Shape(workflow="spec.workflowSpec", containers=_ARGO),
+    "jobset.x-k8s.io:JobSet": Shape((_JOBS,)),
+    "trainer.kubeflow.org:TrainingRuntime": _TRAINING,
+    "trainer.kubeflow.org:ClusterTrainingRuntime": _TRAINING,
+    "trainer.kubeflow.org:TrainJob": Shape(
+        (f"spec.runtimePatches.*.trainingRuntimeSpec.template.{_JOBS}",),
+        specs=("spec",),
+        containers=("containers", "trainer"),
+        partial=True,
+    ),
+    "kubeflow.org:Notebook": Shape(_TEMPLATE),
+    "feast.dev:FeatureStore": Shape(specs=("spec.services",), containers=_FEAST, partial=True),
+    "monitoring.coreos.com:Prometheus": _OPERATED,
+    "monitoring.coreos.com:Alertmanager": _OPERATED,
+}
+"""Kinds that make pods, by group and kind, and where they keep them.
+
+Sources: the API references of Kubernetes 1.36, KServe 0.20 (a predictor's model, and the older keys named after
+frameworks, are containers), KubeRay 1.7, Argo Workflows 4.1, JobSet 0.12, Kubeflow Trainer 2.3, Feast's operator 0.66,
+Prometheus' operator 0.93.
+"""
+
+WORKLOADS: Final = tuple(f"kubernetes:{group}/*:{kind}*" for group, _, kind in (key.partition(":") for key in SHAPES))
+"""Tokens of everything that makes pods."""
+
+LASTING: Final = tuple(
+    f"kubernetes:{group}/*:{kind}*"
+    for (group, _, kind), shape in ((key.partition(":"), shape) for key, shape in SHAPES.items())
+    if shape.lasting
+)
+"""Tokens of what serves until it is stopped."""
+
+
+class Part(View):
+    """A part that takes what it does not set from another.
+
+    Arguments:
+        view: the part.
+        inherited: where the rest comes from.
+    """
+
+    __slots__ = ("inherited",)
+
+    def __init__(self, view: View, inherited: Part | None = None) -> None:
+        super().__init__(view.resource, view.node, view.path)
+        self.inherited = inherited
+
+    def value(self, path: str = "") -> Any:
+        """A property, its own or inherited; see `View.value`."""
+        return self.inherited.value(path) if self.inherited and self._lacks(path) else super().value(path)
+
+    def at(self, path: str = "") -> str:
+        """Where a property stands, or would be set for all that inherit it; see `View.at`."""
+        return self.inherited.at(path) if self.inherited and self._lacks(path) else super().at(path)
+
+    def gathered(self, path: str) -> list[View]:
+        """The items of a list, its own and those inherited. Raises as `known` does."""
+        own = View(self.resource, self.node, self.path).each(path)
+        return [*own, *self.inherited.gathered(path)] if self.inherited else own
+
+    def _lacks(self, path: str) -> bool:
+        top = path.partition(".")[0]
+        return bool(top) and isinstance(self.node, Mapping) and self.node.get(top) is None
+
+
+class Pod(Part):
+    """The spec of a kind of pods.
+
+    Arguments:
+        spec: the pod spec.
+        metadata: what holds the pods' labels and annotations.
+        shape: how its kind keeps pods.
+        inherited: where settings come from that the spec does not set.
+    """
+
+    __slots__ = ("metadata", "shape")
+
+    def __init__(self, spec: View, metadata: View, shape: Shape, inherited: Part | None = None) -> None:
+        super().__init__(spec, inherited)
+        self.metadata, self.shape = metadata, shape
+
+    @property
+    def partial(self) -> bool:
+        """Whether it changes a part of pods that are described elsewhere: what it does not say holds no answer."""
+        return self.shape.partial
+
+    @property
+    def windows(self) -> bool:
+        """Whether its containers run on Windows. Raises as `known` does."""
+        return self.text("os.name") == "windows"
+
+
+def thorough(parts: Iterable[Iterable[_T]]) -> Iterator[_T]:
+    """What several parts give, one after the other; a part that can't be decided yet hides nothing of the others.
+
+    Raises:
+        Undecided: at the end, as the first of them did.
+    """
+    undecided: Undecided | None = None
+    rest = iter(parts)
+    while True:
+        try:
+            for part in rest:
+                yield from part
+            break
+        except Undecided as found:
+            undecided = undecided or found
+    if undecided is not None:
+        raise undecided
+
+
+def pods(resource: Resource) -> Iterator[Pod]:
+    """The pods that a resource makes, or changes; none for a kind that makes none.
+
+    Raises:
+        Undecided: after those that are known, where some are not known yet.
+    """
+    api, _, kind = resource.type.removeprefix("kubernetes:").partition(":")
+    shape = SHAPES.get(f"{api.partition('/')[0]}:{kind.removesuffix('Patch').removesuffix('List')}")
+    if shape is None:
+        return
+    if kind.endswith("Patch"):
+        shape = replace(shape, partial=True)
+    items: Sequence[View] = resource.each("items") if kind.endswith("List") else (resource,)
+    yield from thorough(found(item, shape) for item in items for found in (_templates, _specs, _steps))
+
+
+def containers(pod: Pod, *, started: bool = True) -> Iterator[View]:
+    """A pod's containers.
+
+    Arguments:
+        pod: the pod.
+        started: whether init and ephemeral containers are among them.
+
+    Raises:
+        Undecided: after those that are known, where some are not known yet.
+    """
+    paths = (*pod.shape.containers, "initContainers", "ephemeralContainers") if started else pod.shape.containers
+    yield from thorough(_containers(pod, path) for path in paths)
+
+
+def named(container: View) -> str:
+    """What a message calls a container: its name where it has one, else where it stands."""
+    name = container.value("name")
+    return name if isinstance(name, str) and name else ".".join(container.path.split(".")[-2:])
+
+
+def namespace(stack: Stack, resource: Resource) -> str:
+    """What tells a resource's namespace from others: the URN of a Namespace that the stack declares, else its name.
+
+    It is the resource's own namespace, else its provider's, else `default`.
+
+    Raises:
+        Undecided: it is not known yet.
+    """
+    for declared in stack.of(*NAMESPACE):
+        if stack.refers(resource, "metadata.namespace", declared, "metadata.name"):
+            return declared.urn
+    provider = View(resource, resource.provider, "")
+    return namespace_called(stack, resource.text("metadata.namespace") or provider.text("namespace") or "default")
+
+
+def namespace_called(stack: Stack, name: str) -> str:
+    """What `namespace` gives for the resources of a namespace of that name."""
+    declared = (found.urn for found in stack.of(*NAMESPACE) if found.value("metadata.name") == name)
+    return next(declared, name)
+
+
+def _at(view: View, path: str) -> Iterator[View]:
+    head, star, rest = path.partition("*")
+    part = view.view(head.strip(".")) if head else view
+    if star:
+        yield from thorough(_at(item, rest.removeprefix(".")) for item in part.each())
+    elif part.node is not None:
+        yield part
+
+
+def _templates(item: View, shape: Shape) -> Iterator[Pod]:
+    for template in thorough(_at(item, path) for path in shape.templates):
+        if template.has("spec"):
+            yield Pod(template.view("spec"), template.view("metadata"), shape)
+
+
+def _specs(item: View, shape: Shape) -> Iterator[Pod]:
+    for spec in thorough(_at(item, path) for path in shape.specs):
+        yield Pod(spec, spec, shape)
+
+
+def _steps(item: View, shape: Shape) -> Iterator[Pod]:
+    if shape.workflow is None:
+        return
+    spec = Part(item.view(shape.workflow))
+    defaults = Part(spec.view("templateDefaults"), spec)
+    labels = Part(spec.view("podMetadata"))
+    for template in thorough(_at(spec, path) for path in _ARGO_TEMPLATES):
+        if any(template.has(key) for key in _ARGO):
+            pod = Pod(template, Part(template.view("metadata"), labels), shape, defaults)
+            yield pod
+            for patch in pod.gathered("podSpecPatch"):
+                yield Pod(patch.json(""), pod.metadata, Shape(partial=True))
+
+
+def _containers(pod: Pod, path: str) -> Iterator[View]:
+    found = pod.view(path)
+    defaults = pod.inherited.view(path) if pod.inherited else None
+    if isinstance(found.node, list):
+        yield from found.each()
+    elif isinstance(found.node, Mapping):
+        inherits = defaults is not None and isinstance(defaults.node, Mapping) and defaults.node is not found.node
+        yield Part(found, Part(defaults)) if defaults and inherits else found
