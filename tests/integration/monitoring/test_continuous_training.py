@@ -1,6 +1,7 @@
 """The loop, with real processes only: traffic drifts, the monitor alerts, the pipeline runs, serving switches."""
 
 import json
+import mailbox
 import subprocess
 import sys
 import time
@@ -79,7 +80,8 @@ def test_drift_retrains_and_the_new_version_is_switched_in_with_no_failed_reques
                 "feature_drift": {"statistic": "psi", "threshold": 0.25, "columns": None, "share": 0.0},
                 "prediction_drift": None, "latency_p99_s": None, "error_rate": 0.01, "min_requests": None,
             },
-            "alerts": [{"webhook": webhook.url, "min_interval_s": 3600}], "retrain_on_drift": True,
+            "alerts": [{"webhook": webhook.url, "min_interval_s": 3600}, {"email": "ada@example.com"}],
+            "retrain_on_drift": True,
         }  # fmt: skip
         scheduler = {
             "model": "late", "data_dir": str(store.root), "definition": str(definition),
@@ -111,6 +113,9 @@ def test_drift_retrains_and_the_new_version_is_switched_in_with_no_failed_reques
         alert = wait_for(lambda: version() and next(iter(webhook.posts), None))
         assert (alert["signal"], alert["state"], next(iter(alert["columns"]))) == ("feature_drift", "firing", "a")
         assert alert["model_version"] == "1"
+        (mail,) = wait_for(lambda: list(mailbox.Maildir(store.outbox)))
+        assert (mail["To"], mail["Subject"]) == ("ada@example.com", "[mlops] late: feature_drift")
+        assert mail.get_payload(decode=True).decode().startswith(alert["text"])
         wait_for(lambda: version() == "2")
         resolved = wait_for(lambda: version() == "2" and [one for one in webhook.posts if one["state"] == "resolved"])
         assert resolved[0]["model_version"] == "2"

@@ -143,6 +143,43 @@ def test_monitor_and_scheduler_configuration(folder: Path) -> None:
     assert scheduler["definition"] == str(folder / "store/definitions/churn.json")
 
 
+def test_mail_goes_by_the_server_that_is_set_and_else_to_the_outbox(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def configs(graph: Graph) -> tuple[dict[str, Any], dict[str, Any]]:
+        services = {r.inputs["service"]: json.loads(r.inputs["config"]) for r in graph.of("mlops-local:index:Service")}
+        return services["monitor-traffic"], services["scheduler-churn"]["retraining"]
+
+    monkeypatch.setenv("MAIL_PASSWORD", "m4il-secret")
+    spec = yaml.safe_load(SPEC)
+    spec["monitors"][0]["alerts"] = [{"email": "ada@example.com"}]
+    spec["retraining"]["alerts"] = [{"email": "bob@example.com", "min_interval": "2h"}]
+    monitor, retraining = configs(declare(folder, **spec))
+    assert (monitor["alerts"], monitor["smtp"]) == ([{"email": "ada@example.com", "min_interval_s": 3600.0}], None)
+    assert (retraining["alerts"], retraining["smtp"]) == (
+        [{"email": "bob@example.com", "min_interval_s": 7200.0}],
+        None,
+    )
+    spec["platform"]["local"]["smtp"] = {
+        "host": "mail.example.com",
+        "username": "mlops",
+        "password": "env:MAIL_PASSWORD",
+        "sender": "mlops@example.com",
+    }
+    monitor, retraining = configs(graph := declare(folder, **spec))
+    assert monitor["smtp"] == retraining["smtp"]
+    assert monitor["smtp"] == {
+        "host": "mail.example.com",
+        "port": 587,
+        "security": "starttls",
+        "username": "mlops",
+        "password": f"file:{folder}/store/secrets/env-MAIL_PASSWORD",
+        "sender": "mlops@example.com",
+    }
+    everything = [r for r in graph.resources if r.type != "mlops-local:index:SecretFile"]
+    assert "m4il-secret" not in str(everything)
+
+
 def test_pipeline_definition_is_normalised(folder: Path) -> None:
     definition = json.loads(declare(folder).one("mlops-local:index:PipelineRun").inputs["definition"])
     assert definition["sources"]["customers"]["uri"] == str(folder / "customers.csv")
