@@ -1,0 +1,72 @@
+"""AWS: type tokens, and what several rules ask of its resources.
+
+A kind is a tuple of tokens: pulumi-aws first, then aws-native, under which Cloud Control resources come as well.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mlops_policies.resources import View
+
+
+def _kind(module: str, name: str, native: str = "") -> tuple[str, ...]:
+    classic = f"aws:{module}/{name[:1].lower()}{name[1:]}:{name}"
+    return (classic, f"aws-native:{native}") if native else (classic,)
+
+
+def _native(*names: str) -> tuple[str, ...]:
+    return tuple(f"aws-native:{name}" for name in names)
+
+
+# Amazon SageMaker
+ENDPOINT_CONFIGURATION: Final = _kind("sagemaker", "EndpointConfiguration", "sagemaker:EndpointConfig")
+MODEL: Final = _kind("sagemaker", "Model", "sagemaker:Model")
+NOTEBOOK_INSTANCE: Final = _kind("sagemaker", "NotebookInstance", "sagemaker:NotebookInstance")
+DOMAIN: Final = _kind("sagemaker", "Domain", "sagemaker:Domain")
+FEATURE_GROUP: Final = _kind("sagemaker", "FeatureGroup", "sagemaker:FeatureGroup")
+FLOW_DEFINITION: Final = _kind("sagemaker", "FlowDefinition")
+INFERENCE_EXPERIMENT: Final = _native("sagemaker:InferenceExperiment")
+MONITORING_SCHEDULE: Final = _kind("sagemaker", "MonitoringSchedule", "sagemaker:MonitoringSchedule")
+DATA_QUALITY_JOB: Final = _kind("sagemaker", "DataQualityJobDefinition", "sagemaker:DataQualityJobDefinition")
+MODEL_QUALITY_JOB: Final = _native("sagemaker:ModelQualityJobDefinition")
+MODEL_BIAS_JOB: Final = _native("sagemaker:ModelBiasJobDefinition")
+MODEL_EXPLAINABILITY_JOB: Final = _native("sagemaker:ModelExplainabilityJobDefinition")
+TRAINING_JOB: Final = _kind("sagemaker", "TrainingJob")
+TUNING_JOB: Final = _kind("sagemaker", "HyperParameterTuningJob")
+PROCESSING_JOB: Final = _native("sagemaker:ProcessingJob")
+PIPELINE: Final = _kind("sagemaker", "Pipeline", "sagemaker:Pipeline")
+IMAGE_VERSION: Final = _kind("sagemaker", "ImageVersion", "sagemaker:ImageVersion")
+
+# Other services
+STATE_MACHINE: Final = _kind("sfn", "StateMachine", "stepfunctions:StateMachine")
+LAMBDA_FUNCTION: Final = _kind("lambda", "Function", "lambda:Function")
+TASK_DEFINITION: Final = _kind("ecs", "TaskDefinition", "ecs:TaskDefinition")
+SCALING_TARGET: Final = _kind("appautoscaling", "Target", "applicationautoscaling:ScalableTarget")
+
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+_SERIES_WITH_DISKS: Final = frozenset(("dl", "i", "im", "is", "trn"))
+_FAMILIES_WITH_DISKS: Final = frozenset(("g5", "g6", "g6e", "g7", "g7e", "gr6", "p5", "p5e", "p5en", "p6", "p6e"))
+
+
+def has_own_key(view: View, *paths: str) -> bool:
+    """Whether one of some properties names a KMS key of the customer's; one that is not known yet counts.
+
+    A key under an alias `alias/aws/…` is AWS's: its policy can't be changed, and its use can't be withdrawn.
+    """
+    return any(view.has(path) and "alias/aws/" not in str(view.value(path)) for path in paths)
+
+
+def has_local_storage(instance_type: str | None) -> bool:
+    """Whether an instance type stores data on NVMe disks of its own, which its hardware encrypts.
+
+    SageMaker takes no volume key for these (API reference, `ResourceConfig.VolumeKmsKeyId`): families with a `d` among
+    the letters behind the generation (`m5d`, `g4dn`), and some without (guide to EC2's instance types).
+
+    Arguments:
+        instance_type: as in `ml.g5.xlarge`; None for none.
+    """
+    family = (instance_type or "").removeprefix("ml.").partition(".")[0].partition("-")[0]
+    generation = family.lstrip(_LETTERS)
+    series, attributes = family.removesuffix(generation), generation.lstrip("0123456789")
+    return family in _FAMILIES_WITH_DISKS or series in _SERIES_WITH_DISKS or "d" in attributes
