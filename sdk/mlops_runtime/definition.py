@@ -7,7 +7,7 @@ defaults, so a platform that forgets one is told so.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,7 +86,9 @@ class Source(_Part):
     incremental: bool
     columns: dict[str, ColumnCheck]
     checks: SourceChecks
-    classification: Literal["public", "internal", "confidential", "personal"]
+    classification: Literal["public", "internal", "confidential", "personal", "special-category", "health"]
+    purpose: str | None
+    justification: str | None
     retention: float | None
 
 
@@ -236,6 +238,29 @@ class Registry(_Part):
     keep_versions: int | None
 
 
+class Oversight(_Part):
+    """Who watches the system while it is used."""
+
+    role: str
+    contact: str
+
+
+class Retention(_Part):
+    """The least time for which evidence is kept."""
+
+    technical_file: float | None
+
+
+class Governance(_Part):
+    """What the owner promises about the model, as far as runs have to do with it."""
+
+    frameworks: list[str]
+    oversight: Oversight | None
+    review_by: date | None
+    impact_assessment: str | None
+    retention: Retention
+
+
 class RestEndpoint(_Part):
     """An endpoint that the deploy step switches."""
 
@@ -281,10 +306,12 @@ class Definition(DataDefinition):
     training: Training
     evaluation: Evaluation
     registry: Registry
+    governance: Governance
     endpoints: list[RestEndpoint | BatchEndpoint | EdgeEndpoint]
 
     def decides_model(self) -> dict[str, Any]:
-        """The part that decides the model: all but where runs happen, what they may use, and where versions go."""
+        """The part that decides the model and its card: all but where runs happen, what they may use, where versions go
+        and how long they stay."""
         return self.model_dump(
             mode="json",
             exclude={
@@ -294,6 +321,7 @@ class Definition(DataDefinition):
                 "code": {"directory"},
                 "training": {"compute"},
                 "registry": {"approval", "approvers", "keep_versions"},
+                "governance": {"retention"},
             },
         )
 

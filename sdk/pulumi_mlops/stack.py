@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pulumi
 
 from pulumi_mlops import components
+from pulumi_mlops.components.facts import facts, stated
 from pulumi_mlops.platforms.base import Platform
 from pulumi_mlops.platforms.local import LocalPlatform
 from pulumi_mlops.spec import loader
@@ -38,7 +39,8 @@ def load(path: str | Path, environment: str | None = None) -> Spec:
 
 
 class MLStack(pulumi.ComponentResource):
-    """Everything that a spec declares: sources, features, training, registry, endpoints, monitors, retraining.
+    """Everything that a spec declares: governance, sources, features, training, registry, endpoints, monitors,
+    retraining.
 
     Arguments:
         name: name of the component.
@@ -70,9 +72,13 @@ class MLStack(pulumi.ComponentResource):
             raise pulumi.RunError("the spec can't come up on this platform:\n" + "\n".join(f"  {p}" for p in problems))
         if platform is not None:
             _check_shared(platform, spec)
-        super().__init__("mlops:index:MLStack", name, {}, opts)
+        published = _facts(spec)
+        super().__init__("mlops:index:MLStack", name, published, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.platform = platform or kind(name, spec.platform, directory=spec.directory, opts=child)
+        self.governance = components.Governance(
+            name, spec.governance, identity=spec.identity, platform=self.platform, opts=child
+        )
         self.data = components.Dataset(name, spec.data, code=spec.code, platform=self.platform, opts=child)
         self.features = components.FeatureStore(name, spec.features, data=self.data, platform=self.platform, opts=child)
         self.cluster = components.TrainingCluster(name, spec.training.compute, platform=self.platform, opts=child)
@@ -81,7 +87,12 @@ class MLStack(pulumi.ComponentResource):
         )
         self.served = {
             settings.name: components.Endpoint(
-                f"{name}-{settings.name}", settings, registry=self.registry, platform=self.platform, opts=child
+                f"{name}-{settings.name}",
+                settings,
+                registry=self.registry,
+                governance=self.governance,
+                platform=self.platform,
+                opts=child,
             )
             for settings in spec.endpoints
         }
@@ -94,6 +105,7 @@ class MLStack(pulumi.ComponentResource):
             evaluation=spec.evaluation,
             cluster=self.cluster,
             endpoints=list(self.served.values()),
+            governance=self.governance,
             platform=self.platform,
             opts=child,
         )
@@ -117,17 +129,32 @@ class MLStack(pulumi.ComponentResource):
         self.version, self.status = self.training.version, self.training.status
         self.register_outputs(
             {
+                **published,
                 "endpoints": self.endpoints,
                 "url": self.url,
                 "storeUri": self.store_uri,
                 "trackingUri": self.tracking_uri,
                 "version": self.version,
                 "status": self.status,
-                "model": spec.identity.name,
-                "owner": spec.identity.owner,
-                "riskTier": spec.identity.risk_tier,
             }
         )
+
+
+def _facts(spec: Spec) -> dict[str, Any]:
+    identity = spec.identity
+    return stated(
+        {
+            "model": identity.name,
+            "environment": spec.environment,
+            "owner": identity.owner,
+            "contact": identity.contact,
+            "purpose": identity.purpose,
+            "limitations": identity.limitations,
+            "riskTier": identity.risk_tier,
+            "platform": spec.platform.kind,
+            "governance": facts(spec.governance),
+        }
+    )
 
 
 def _check_shared(platform: Platform, spec: Spec) -> None:

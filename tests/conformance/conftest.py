@@ -44,7 +44,8 @@ PLATFORMS = [PlatformUnderTest("local", mlops.LocalPlatform, local_outputs)]
 def platform(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlatformUnderTest:
     """Each platform in turn, in a folder of its own with what the full spec refers to."""
     monkeypatch.chdir(tmp_path)
-    for name in ("WEATHER_PASSWORD", "ALERTS", "WEATHER_PASSWORDx", "ALERTSx", "xALERTS"):
+    secrets = ("WEATHER_PASSWORD", "ALERTS", "SMTP_PASSWORD")
+    for name in (*secrets, *(f"{secret}x" for secret in secrets), "xALERTS"):
         monkeypatch.setenv(name, "s3cret-canary")
     for folder in ("src", "src/other"):
         (tmp_path / folder).mkdir()

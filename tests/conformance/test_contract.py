@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,16 +15,98 @@ from tests.conformance.conftest import PlatformUnderTest
 from tests.unit.spec.alternatives import variants
 
 PUBLISHED = {
-    "MLStack": {"endpoints", "url", "storeUri", "trackingUri", "version", "status", "model", "owner", "riskTier"},
+    "MLStack": {"endpoints", "url", "storeUri", "trackingUri", "version", "status"},
+    "Governance": {"evidenceUri"},
     "Dataset": {"uri", "fingerprints", "classifications"},
-    "FeatureStore": {"offlineUri", "onlineUrl", "views"},
-    "TrainingCluster": {"uri", "cpu", "memory", "timeLimit"},
-    "ModelRegistry": {"uri", "model", "approval", "approvers", "owner", "riskTier"},
-    "TrainingPipeline": {"definitionUri", "runId", "status", "version", "model"},
-    "Monitor": {"reportUri", "endpoint", "signals", "alerts"},
-    "ContinuousTraining": {"triggers", "cooldown", "model"},
+    "FeatureStore": {"offlineUri", "onlineUrl"},
+    "TrainingCluster": {"uri"},
+    "ModelRegistry": {"uri"},
+    "TrainingPipeline": {"definitionUri", "runId", "status", "version"},
+    "Monitor": {"reportUri"},
+    "ContinuousTraining": {"triggers"},
 }
-"""Outputs that a policy or another program relies on; a policy sees nothing else of a component."""
+"""Outputs that another program relies on, beside the facts."""
+
+DAY = 86400.0
+GOVERNANCE = {
+    "frameworks": ["eu-ai-act", "nist-ai-rmf"],
+    "oversight": {"role": "Duty manager", "contact": "duty@example.com"},
+    "reviewBy": "2027-11-01",
+    "impactAssessment": "DPIA-2026-17",
+    "retention": {"logs": 5 * DAY, "technicalFile": 3650 * DAY},
+    "tags": {"division": "passengers", "data-domain": "punctuality"},
+    "exemptions": [
+        {
+            "rule": "monitor-has-alert-route",
+            "resource": "stack-traffic",
+            "reason": "Alerts come with the next release.",
+            "approver": "Bob Jones",
+            "ticket": "OPS-12",
+            "expires": "2026-12-31",
+        }
+    ],
+}
+MODEL = {
+    "model": "delay",
+    "owner": "Ann Smith",
+    "contact": "ann@example.com",
+    "purpose": "Warn passengers of late arrivals before departure.",
+    "limitations": ["Not for flights outside of New York."],
+    "riskTier": "limited",
+}
+FACTS: dict[str, dict[str, Any]] = {
+    "MLStack": {**MODEL, "platform": "local", "governance": GOVERNANCE},
+    "Governance": {"model": "delay", "owner": "Ann Smith", **GOVERNANCE},
+    "FeatureStore": {
+        "views": {
+            "weather": {"source": "weather", "online": True, "ttl": 6 * 3600.0},
+            "planes": {"source": "planes", "online": True},
+        }
+    },
+    "TrainingCluster": {"cpu": 1.5, "memory": 3 * 2**30, "timeLimit": 1800.0},
+    "ModelRegistry": {
+        **MODEL,
+        "licence": "Apache-2.0",
+        "approval": "manual",
+        "approvers": ["Bob Jones"],
+        "card": {
+            "generated": True,
+            "intendedUsers": "Passenger information desks.",
+            "ethicalConsiderations": "None known.",
+            "caveats": "Check the season.",
+        },
+        "keepVersions": 5,
+        "onnx": "required",
+    },
+    "TrainingPipeline": {
+        "model": "delay",
+        "task": "binary",
+        "source": "flights",
+        "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
+        "seed": 7,
+        "split": {"strategy": "time", "holdout": 0.25},
+        "evaluation": {
+            "metrics": ["roc_auc", "log_loss", "f1"],
+            "primary": "roc_auc",
+            "floors": {"roc_auc": 0.65},
+            "segments": [{"column": "origin", "minRows": 200, "floors": {"roc_auc": 0.6}}],
+            "champion": True,
+            "importance": "none",
+        },
+        "endpoints": ["delay", "nightly", "gate"],
+        "approval": "manual",
+    },
+    "ContinuousTraining": {
+        "model": "delay",
+        "triggers": ["manual", "schedule 0 4 * * 1", "drift:traffic", "new-data:weather"],
+        "cooldown": 3 * 3600.0,
+        "overdue": 8 * DAY,
+        "gated": True,
+        "approval": "manual",
+        "alerts": [{"kind": "webhook"}, {"kind": "email", "to": "bob@example.com"}],
+    },
+}
+"""What a policy sees of the components of full.yaml, whatever the platform."""
 
 
 @pytest.fixture
@@ -39,6 +123,89 @@ def components(graph: Graph) -> list[Captured]:
 def test_a_component_publishes_its_facts(graph: Graph, kind: str) -> None:
     made = graph.one(f"mlops:index:{kind}")
     assert PUBLISHED[kind] <= graph.outputs[made.urn].keys()
+
+
+@pytest.mark.parametrize("kind", FACTS)
+def test_a_component_tells_policies_of_itself(graph: Graph, kind: str) -> None:
+    assert graph.one(f"mlops:index:{kind}").inputs == FACTS[kind]
+
+
+def test_sources_are_told_without_credentials_and_what_was_declared_of_them(graph: Graph) -> None:
+    sources = graph.one("mlops:index:Dataset").inputs["sources"]
+    assert sources["flights"] == {
+        "kind": "file",
+        "origin": "data/flights.csv",
+        "classification": "public",
+        "classificationDeclared": True,
+        "retention": 90 * DAY,
+        "key": ["flight_id"],
+        "timestamp": "departure",
+    }
+    assert sources["weather"] == {
+        "kind": "sql",
+        "origin": "postgresql://db.example.com/weather",
+        "classification": "internal",
+        "classificationDeclared": False,
+        "key": [],
+        "timestamp": "observed",
+    }
+    assert sources["planes"]["purpose"] == "Keep pilots' medical certificates current."
+    assert sources["planes"]["justification"] == "https://example.com/legal/planes-9-2-h"
+
+
+def test_each_kind_of_endpoint_tells_of_itself(graph: Graph) -> None:
+    told = {endpoint.inputs["kind"]: endpoint.inputs for endpoint in graph.of("mlops:index:Endpoint")}
+    assert told == {
+        "rest": {
+            "endpoint": "delay",
+            "kind": "rest",
+            "model": "delay",
+            "capture": {"sample": 0.5, "retention": 7 * DAY},
+            "authenticated": True,
+            "immutableVersions": "digest",
+            "rollback": "previous-version",
+        },
+        "batch": {
+            "endpoint": "nightly",
+            "kind": "batch",
+            "model": "delay",
+            "source": "flights",
+            "schedule": "0 3 * * *",
+        },
+        "edge": {"endpoint": "gate", "kind": "edge", "model": "delay", "archive": "zip"},
+    }
+
+
+def test_a_monitor_tells_what_it_watches_and_whom_it_tells(graph: Graph) -> None:
+    told = graph.one("mlops:index:Monitor").inputs
+    assert told["signals"]["featureDrift"] == {
+        "statistic": "ks",
+        "threshold": 0.2,
+        "columns": ["distance", "wind"],
+        "share": 0.5,
+    }
+    assert (told["signals"]["latencyP99"], told["signals"]["errorRate"]) == (0.05, 0.01)
+    rest = {key: value for key, value in told.items() if key != "signals"}
+    assert rest == {
+        "monitor": "traffic",
+        "endpoint": "delay",
+        "window": 1800.0,
+        "baseline": "training",
+        "alerts": [{"kind": "webhook"}, {"kind": "email", "to": "ada@example.com"}],
+        "retrain": True,
+    }
+
+
+def test_facts_are_known_and_betray_nothing(platform: PlatformUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    graph = platform.declare(variants()["full"].located(Path.cwd()).in_environment("prod"))
+    assert graph.one("mlops:index:MLStack").inputs["environment"] == "prod"
+    for component in components(graph):
+        assert component.inputs, f"{component.type} tells nothing"
+        assert component.inputs.items() <= graph.outputs[component.urn].items(), "outputs repeat the facts"
+        told = json.dumps(component.inputs)
+        for secret in ("s3cret-canary", "env:", "file:", "reader", str(Path.cwd()), "alerts.example.com/"):
+            assert secret not in told, component.type
 
 
 def test_each_kind_of_endpoint_says_where_its_predictions_are(graph: Graph) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlops_runtime.definition import Definition
 from mlops_runtime.steps.base import Run
 from mlops_runtime.steps.evaluate import EvaluateOutputs
 from mlops_runtime.steps.metrics import Interval
@@ -74,6 +75,7 @@ def card(
             "inputs": inputs,
             "split": training.split.model_dump(mode="json"),
             "rows": rows,
+            "sources": sources(definition),
             "snapshots": data,
         },
         "evaluation": {
@@ -90,9 +92,33 @@ def card(
             "importance": evaluated.importance,
         },
         "gate": verdict.model_dump(mode="json"),
+        "governance": governance(definition),
         "ethical_considerations": hand.ethical_considerations,
         "caveats": hand.caveats,
         "lineage": lineage,
+    }
+
+
+def sources(definition: Definition) -> dict[str, dict[str, str | None]]:
+    """What is declared about the use of each source: classification, purpose, justification."""
+    return {
+        name: {
+            "classification": source.classification,
+            "purpose": source.purpose,
+            "justification": source.justification,
+        }
+        for name, source in definition.sources.items()
+    }
+
+
+def governance(definition: Definition) -> dict[str, Any]:
+    """What the owner promises: frameworks, oversight, review, impact assessment."""
+    stated = definition.governance
+    return {
+        "frameworks": stated.frameworks,
+        "oversight": stated.oversight and {"role": stated.oversight.role, "contact": stated.oversight.contact},
+        "review_by": stated.review_by and stated.review_by.isoformat(),
+        "impact_assessment": stated.impact_assessment,
     }
 
 
@@ -136,6 +162,14 @@ def markdown(content: dict[str, Any]) -> str:
         + (f", joined with {', '.join(f'`{view}`' for view in data['views'])}" if data["views"] else "")
         + f"; {data['rows']['training']:,} rows to learn from and {data['rows']['holdout']:,} held out "
         f"({_percent(data['split']['holdout'])}, {_split(data['split']['strategy'])}).",
+        "",
+        _table(
+            ("Source", "Classification", "Purpose", "Justification"),
+            [
+                (f"`{name}`", said["classification"], said["purpose"] or "", said["justification"] or "")
+                for name, said in data["sources"].items()
+            ],
+        ),
         "",
         _table(("Input", "Type"), [(f"`{item['name']}`", item["dtype"]) for item in data["inputs"]]),
         "",
@@ -192,6 +226,10 @@ def markdown(content: dict[str, Any]) -> str:
     lines += [f"- {reason}" for reason in gate["reasons"]] + [f"- Note: {note}" for note in gate["notes"]]
     lines += [
         "",
+        "## Governance",
+        "",
+        *_governance(content["governance"]),
+        "",
         "## Ethical considerations",
         "",
         content["ethical_considerations"] or "Not stated.",
@@ -211,6 +249,17 @@ def markdown(content: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _governance(stated: dict[str, Any]) -> list[str]:
+    watch = stated["oversight"]
+    said = {
+        "Watched by": watch and f"{watch['role']} ({watch['contact']})",
+        "To be reviewed or retired by": stated["review_by"],
+        "Impact assessment": stated["impact_assessment"],
+        "Frameworks that the owner claims to follow": ", ".join(stated["frameworks"]),
+    }
+    return [f"- {name}: {value}" for name, value in said.items() if value] or ["Not stated."]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

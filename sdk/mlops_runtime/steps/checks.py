@@ -18,7 +18,7 @@ from mlops_runtime.stores.tables import DTYPES, TIMESTAMP, first_line, type_name
 QUOTED = 10
 """Rows and values that a finding names."""
 
-SENSITIVE = ("confidential", "personal")
+SENSITIVE = ("confidential", "personal", "special-category", "health")
 """Classifications whose values are never quoted."""
 
 _SKETCHED = {pl.Float64: "float64", pl.Int64: "int64", pl.String: "string", pl.Boolean: "bool"}
@@ -34,7 +34,7 @@ class Finding(BaseModel):
         message: what is wrong.
         rows: numbers of the first rows that break it, counted from 1 as in the snapshot.
         count: number of rows that break it; 0 where rows do not apply.
-        values: the first values that break it; empty for confidential and personal sources.
+        values: the first values that break it; empty for sources whose classification is in `SENSITIVE`.
         remedy: how to mend it.
     """
 

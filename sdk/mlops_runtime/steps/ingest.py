@@ -75,6 +75,11 @@ def ingest(definition: DataDefinition, name: str, progress: Callable[[str], None
     source = definition.sources[name]
     snapshots = Snapshots(Store(definition.store), name)
     settings = sources.settings_digest(definition, name)
+    declared: dict[str, Any] = {
+        "classification": source.classification,
+        "purpose": source.purpose,
+        "justification": source.justification,
+    }
     before = snapshots.latest(settings=settings)
     frame = None
     if source.kind == "python":
@@ -84,7 +89,7 @@ def ingest(definition: DataDefinition, name: str, progress: Callable[[str], None
     else:
         fingerprint = sources.fingerprint(definition, name)
     if before is not None and before.fingerprint == fingerprint:
-        current, new = snapshots.seen(before.digest), False
+        current, new = snapshots.seen(before.digest, **declared), False
         progress(f"ingest: {name}: unchanged, {current.rows:,} rows")
     else:
         if frame is None:
@@ -94,8 +99,8 @@ def ingest(definition: DataDefinition, name: str, progress: Callable[[str], None
             _digest(frame),
             fingerprint=fingerprint,
             settings=settings,
-            classification=source.classification,
             newest=_newest(frame, source.timestamp),
+            **declared,
         )
         progress(f"ingest: {name}: {current.rows:,} rows{'' if new else ', the same as before'}")
     if source.retention is not None and (gone := snapshots.prune(source.retention)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,6 +64,8 @@ def _inputs(run: Run) -> dict[str, Any]:
         "report": digest_of_file(run.outputs("evaluate", EvaluateOutputs).report),
         "registry": definition.registry.model_dump(mode="json"),
         "identity": definition.identity.model_dump(mode="json"),
+        "governance": card.governance(definition),
+        "sources": card.sources(definition),
     }
 
 
@@ -116,7 +118,8 @@ def _run(run: Run) -> RegisterOutputs:
 def prune(run: Run, newest: int) -> list[int]:
     """Delete bundles beyond `registry.keep_versions`; records and metrics stay.
 
-    Never deleted: what an endpoint serves or would go back to, what waits for approval, and the newest version.
+    Never deleted: what an endpoint serves or would go back to, what waits for approval, the newest version, and what is
+    younger than `governance.retention.technical_file`.
 
     Arguments:
         run: the run.
@@ -141,7 +144,7 @@ def prune(run: Run, newest: int) -> list[int]:
     )
     spare = [number for number in numbers if number not in safe]
     # The newest version is one of those kept beside the deployed ones until it is deployed itself.
-    gone = spare[max(0, keep - 1) :]
+    gone = [number for number in spare[max(0, keep - 1) :] if not _promised(run, number)]
     for number in gone:
         shutil.rmtree(run.store.bundle(name, number))
     if gone:
@@ -149,6 +152,15 @@ def prune(run: Run, newest: int) -> list[int]:
             f"register: bundles of versions {', '.join(map(str, sorted(gone)))} deleted (keep_versions {keep})"
         )
     return gone
+
+
+def _promised(run: Run, number: int) -> bool:
+    """Whether a version is younger than its technical file is to be kept."""
+    least = run.definition.governance.retention.technical_file
+    if least is None:
+        return False
+    manifest = json.loads((run.store.bundle(run.definition.identity.name, number) / "manifest.json").read_bytes())
+    return datetime.now(UTC) - datetime.fromisoformat(manifest["created_at"]) < timedelta(seconds=least)
 
 
 def _export(run: Run, model: Any, held_out: pd.DataFrame) -> tuple[onnx_export.Export | None, str | None]:

@@ -37,7 +37,7 @@ class AuditEntry:
         id: number, ascending without gaps.
         at: UTC, ISO 8601.
         actor: the person or service that acted.
-        action: what was done (`approve`, `rollback`, `deploy`, …).
+        action: what was done (`approve`, `rollback`, `deploy`, `govern`, …).
         subject: what it was done to (`delay/3`, an endpoint).
         details: more, as JSON values.
         digest: SHA-256 of this entry and the previous one's digest.
@@ -88,11 +88,13 @@ class AuditLog(Database):
             connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*fields, previous, digest))
         return AuditEntry(number, fields[1], actor, action, subject, json.loads(text), digest)
 
-    def audit_log(self, *, subject: str | None = None, limit: int = 100) -> list[AuditEntry]:
-        """Entries of the audit log, the last first; None takes all subjects."""
+    def audit_log(self, *, subject: str | None = None, action: str | None = None, limit: int = 100) -> list[AuditEntry]:
+        """Entries of the audit log, the last first; None takes all subjects, or all actions."""
         with self._open() as connection:
             rows = connection.execute(
-                "SELECT * FROM audit WHERE ? IS NULL OR subject = ? ORDER BY id DESC LIMIT ?", (subject, subject, limit)
+                "SELECT * FROM audit WHERE (:subject IS NULL OR subject = :subject)"
+                " AND (:action IS NULL OR action = :action) ORDER BY id DESC LIMIT :limit",
+                {"subject": subject, "action": action, "limit": limit},
             ).fetchall()
         return [
             AuditEntry(

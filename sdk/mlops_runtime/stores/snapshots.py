@@ -29,7 +29,9 @@ class Snapshot(BaseModel):
         read_at: when the source was last seen to hold just this (UTC).
         fingerprint: the source's fingerprint at that time.
         settings: digest of how the source was read.
-        classification: sensitivity of the data.
+        classification: sensitivity of the data, as last declared.
+        purpose: what the data may be used for, as last declared, or None.
+        justification: where it is recorded why data of this sensitivity may be used, as last declared, or None.
         newest: latest timestamp (UTC), or None.
         accepted: whether verify found it good.
     """
@@ -44,6 +46,8 @@ class Snapshot(BaseModel):
     fingerprint: str
     settings: str
     classification: str
+    purpose: str | None = None
+    justification: str | None = None
     newest: datetime | None
     accepted: bool = False
 
@@ -94,6 +98,8 @@ class Snapshots:
         fingerprint: str,
         settings: str,
         classification: str,
+        purpose: str | None = None,
+        justification: str | None = None,
         newest: datetime | None,
     ) -> tuple[Snapshot, bool]:
         """Keep a table; one with the same rows is not written again.
@@ -104,6 +110,8 @@ class Snapshots:
             fingerprint: the source's fingerprint.
             settings: digest of how the source was read.
             classification: sensitivity of the data.
+            purpose: what the data may be used for.
+            justification: where it is recorded why data of this sensitivity may be used.
             newest: latest timestamp (UTC), or None.
 
         Returns:
@@ -130,19 +138,24 @@ class Snapshots:
                 fingerprint=fingerprint,
                 settings=settings,
                 classification=classification,
+                purpose=purpose,
+                justification=justification,
                 newest=newest,
                 accepted=before.accepted if before else False,
             )
             self._write(index, [*(other for other in index.snapshots if other.digest != digest), snapshot])
             return snapshot, is_new
 
-    def seen(self, digest: str) -> Snapshot:
-        """Note that the source still holds this snapshot; it becomes the one read last.
+    def seen(
+        self, digest: str, *, classification: str, purpose: str | None = None, justification: str | None = None
+    ) -> Snapshot:
+        """Note that the source still holds this snapshot; it becomes the one read last. For the arguments see `add`.
 
         Raises:
             KeyError: there is no such snapshot.
         """
-        return self._change(digest, {"read_at": datetime.now(UTC)})
+        declared = {"classification": classification, "purpose": purpose, "justification": justification}
+        return self._change(digest, {"read_at": datetime.now(UTC), **declared})
 
     def accept(self, digest: str) -> Snapshot:
         """Note that verify found a snapshot good.

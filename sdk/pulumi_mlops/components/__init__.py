@@ -5,6 +5,7 @@ from __future__ import annotations
 from pulumi_mlops.components.dataset import Dataset
 from pulumi_mlops.components.endpoint import Endpoint
 from pulumi_mlops.components.feature_store import FeatureStore
+from pulumi_mlops.components.governance import Governance
 from pulumi_mlops.components.model_registry import ModelRegistry
 from pulumi_mlops.components.monitor import Monitor
 from pulumi_mlops.components.retraining import ContinuousTraining
@@ -15,6 +16,7 @@ __all__ = [
     "Dataset",
     "Endpoint",
     "FeatureStore",
+    "Governance",
     "ModelRegistry",
     "Monitor",
     "TrainingCluster",

@@ -4,12 +4,14 @@
 # text would be compiled each time.
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 
+from pulumi_mlops.components.facts import stated
 from pulumi_mlops.platforms.base import Platform
 from pulumi_mlops.spec.code import Code
-from pulumi_mlops.spec.data import Data
+from pulumi_mlops.spec.data import Data, Source
 
 
 class Dataset(pulumi.ComponentResource):
@@ -38,15 +40,33 @@ class Dataset(pulumi.ComponentResource):
         code: Code | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:Dataset", name, {}, opts)
+        published = {"sources": {source: _facts(declared) for source, declared in settings.sources.items()}}
+        super().__init__("mlops:index:Dataset", name, published, opts)
         self.settings = settings
         self.code = code or Code()
         built = platform.dataset(self, name, settings, self.code)
         self.uri, self.fingerprints = built.uri, built.fingerprints
         self.register_outputs(
             {
+                **published,
                 "uri": self.uri,
                 "fingerprints": self.fingerprints,
                 "classifications": {source: s.classification for source, s in settings.sources.items()},
             }
         )
+
+
+def _facts(source: Source) -> dict[str, Any]:
+    return stated(
+        {
+            "kind": source.kind,
+            "origin": source.origin,
+            "classification": source.classification,
+            "classificationDeclared": "classification" in source.model_fields_set,
+            "purpose": source.purpose,
+            "justification": source.justification,
+            "retention": source.retention and source.retention.total_seconds(),
+            "key": source.key,
+            "timestamp": source.timestamp,
+        }
+    )

@@ -6,6 +6,7 @@
 import pulumi
 
 from pulumi_mlops.components.dataset import Dataset
+from pulumi_mlops.components.facts import stated
 from pulumi_mlops.platforms.base import Platform
 from pulumi_mlops.spec.features import Features
 
@@ -36,11 +37,19 @@ class FeatureStore(pulumi.ComponentResource):
         data: Dataset,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:FeatureStore", name, {}, opts)
+        views = {
+            view: stated(
+                {
+                    "source": declared.source,
+                    "online": declared.online,
+                    "ttl": declared.ttl and declared.ttl.total_seconds(),
+                }
+            )
+            for view, declared in settings.views.items()
+        }
+        super().__init__("mlops:index:FeatureStore", name, {"views": views}, opts)
         self.settings = settings
         self.data = data
         built = platform.feature_store(self, name, settings)
         self.offline_uri, self.online_url = built.offline_uri, built.online_url
-        self.register_outputs(
-            {"offlineUri": self.offline_uri, "onlineUrl": self.online_url, "views": sorted(settings.views)}
-        )
+        self.register_outputs({"offlineUri": self.offline_uri, "onlineUrl": self.online_url, "views": views})

@@ -5,6 +5,7 @@
 
 import pulumi
 
+from pulumi_mlops.components.facts import facts, stated
 from pulumi_mlops.platforms.base import Platform
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.registry import Registry
@@ -38,19 +39,27 @@ class ModelRegistry(pulumi.ComponentResource):
         platform: Platform,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:ModelRegistry", name, {}, opts)
+        published = stated(
+            {
+                "model": identity.name,
+                "owner": identity.owner,
+                "contact": identity.contact,
+                "purpose": identity.purpose,
+                "limitations": identity.limitations,
+                "licence": identity.licence,
+                "riskTier": identity.risk_tier,
+                "approval": settings.approval,
+                "approvers": settings.approvers,
+                # Each version gets a card from the record of its run; the rest is written by hand.
+                "card": {"generated": True, **facts(settings.card)},
+                "keepVersions": settings.keep_versions,
+                "onnx": settings.onnx.mode,
+            }
+        )
+        super().__init__("mlops:index:ModelRegistry", name, published, opts)
         self.settings = settings
         self.identity = identity
         self.uri = platform.model_registry(self, name, settings, identity).uri
         self.model = identity.name
         self.approval = settings.approval
-        self.register_outputs(
-            {
-                "uri": self.uri,
-                "model": self.model,
-                "approval": self.approval,
-                "approvers": settings.approvers,
-                "owner": identity.owner,
-                "riskTier": identity.risk_tier,
-            }
-        )
+        self.register_outputs({**published, "uri": self.uri})

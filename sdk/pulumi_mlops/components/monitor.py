@@ -6,6 +6,7 @@
 import pulumi
 
 from pulumi_mlops.components.endpoint import Endpoint
+from pulumi_mlops.components.facts import facts, stated
 from pulumi_mlops.platforms.base import Platform
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.monitors import Monitor as MonitorSettings
@@ -40,7 +41,19 @@ class Monitor(pulumi.ComponentResource):
         retrain: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:Monitor", name, {}, opts)
+        published = stated(
+            {
+                "monitor": settings.name,
+                "endpoint": settings.endpoint,
+                "window": settings.window.total_seconds(),
+                "signals": facts(settings.signals),
+                # Drift is measured against the sketches of the training data that each bundle carries.
+                "baseline": "training" if settings.signals.feature_drift or settings.signals.prediction_drift else None,
+                "alerts": [alert.fact() for alert in settings.alerts],
+                "retrain": retrain,
+            }
+        )
+        super().__init__("mlops:index:Monitor", name, published, opts)
         self.settings = settings
         if not isinstance(endpoint.settings, RestEndpoint):
             raise pulumi.RunError(
@@ -57,12 +70,4 @@ class Monitor(pulumi.ComponentResource):
             retrain=retrain,
         )
         self.report_uri = built.report_uri
-        signals = settings.signals.model_dump(mode="json", exclude_none=True)
-        self.register_outputs(
-            {
-                "reportUri": self.report_uri,
-                "endpoint": settings.endpoint,
-                "signals": signals,
-                "alerts": len(settings.alerts),
-            }
-        )
+        self.register_outputs({**published, "reportUri": self.report_uri})

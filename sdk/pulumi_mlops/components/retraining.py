@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pulumi
 
+from pulumi_mlops.components.facts import stated
 from pulumi_mlops.components.training import TrainingPipeline
 from pulumi_mlops.platforms.base import Platform
-from pulumi_mlops.spec.retraining import Retraining
+from pulumi_mlops.spec.retraining import Retraining, Triggers
 
 
 class ContinuousTraining(pulumi.ComponentResource):
@@ -38,14 +39,30 @@ class ContinuousTraining(pulumi.ComponentResource):
         platform: Platform,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:ContinuousTraining", name, {}, opts)
-        self.settings = settings
-        built = platform.continuous_training(self, name, settings, pipeline.plan, pipeline.built)
-        self.triggers = built.triggers
-        self.register_outputs(
+        in_force = _in_force(settings.triggers)
+        published = stated(
             {
-                "triggers": self.triggers,
-                "cooldown": settings.cooldown.total_seconds(),
                 "model": pipeline.plan.identity.name,
+                "triggers": in_force,
+                "cooldown": settings.cooldown.total_seconds(),
+                "overdue": settings.overdue and settings.overdue.total_seconds(),
+                # Whatever starts a run, it ends at the pipeline's gate and the registry's approval.
+                "gated": True,
+                "approval": pipeline.plan.registry.approval,
+                "alerts": [alert.fact() for alert in settings.alerts],
             }
         )
+        super().__init__("mlops:index:ContinuousTraining", name, published, opts)
+        self.settings = settings
+        self.triggers = in_force
+        platform.continuous_training(self, name, settings, pipeline.plan, pipeline.built)
+        self.register_outputs(published)
+
+
+def _in_force(triggers: Triggers) -> list[str]:
+    return [
+        "manual",
+        *([f"schedule {triggers.schedule}"] if triggers.schedule else []),
+        *(f"drift:{monitor}" for monitor in triggers.drift),
+        *([f"new-data:{triggers.new_data.source}"] if triggers.new_data else []),
+    ]

@@ -4,16 +4,20 @@
 # text would be compiled each time.
 
 from collections.abc import Sequence
+from typing import Any
 
 import pulumi
 
 from pulumi_mlops.components.dataset import Dataset
 from pulumi_mlops.components.endpoint import Endpoint
+from pulumi_mlops.components.facts import facts, stated
 from pulumi_mlops.components.feature_store import FeatureStore
+from pulumi_mlops.components.governance import Governance
 from pulumi_mlops.components.model_registry import ModelRegistry
 from pulumi_mlops.platforms.base import PipelinePlan, Platform
 from pulumi_mlops.spec.evaluation import Evaluation
 from pulumi_mlops.spec.features import Features
+from pulumi_mlops.spec.governance import Governance as GovernanceSettings
 from pulumi_mlops.spec.training import Compute, Training
 
 
@@ -39,17 +43,11 @@ class TrainingCluster(pulumi.ComponentResource):
         platform: Platform,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:TrainingCluster", name, {}, opts)
+        published = facts(settings)
+        super().__init__("mlops:index:TrainingCluster", name, published, opts)
         self.settings = settings
         self.uri = platform.training_cluster(self, name, settings).uri
-        self.register_outputs(
-            {
-                "uri": self.uri,
-                "cpu": settings.cpu,
-                "memory": settings.memory,
-                "timeLimit": settings.time_limit.total_seconds(),
-            }
-        )
+        self.register_outputs({**published, "uri": self.uri})
 
 
 class TrainingPipeline(pulumi.ComponentResource):
@@ -64,6 +62,7 @@ class TrainingPipeline(pulumi.ComponentResource):
         features: feature store whose views are joined. Default: none.
         cluster: what a run may use, instead of `settings.compute`. Default: none.
         endpoints: where an approved version goes. Default: nowhere.
+        governance: what the model card says of it, and how long versions stay. Default: nothing is promised.
         platform: where it lives.
 
     Outputs:
@@ -90,33 +89,64 @@ class TrainingPipeline(pulumi.ComponentResource):
         features: FeatureStore | None = None,
         cluster: TrainingCluster | None = None,
         endpoints: Sequence[Endpoint] = (),
+        governance: Governance | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:TrainingPipeline", name, {}, opts)
         if cluster is not None:
             settings = settings.model_copy(update={"compute": cluster.settings})
+        judged = (evaluation or Evaluation()).for_task(settings.task)
+        published = {
+            "model": registry.identity.name,
+            **_facts(settings, judged),
+            "endpoints": [endpoint.settings.name for endpoint in endpoints],
+            "approval": registry.settings.approval,
+        }
+        super().__init__("mlops:index:TrainingPipeline", name, published, opts)
         self.settings = settings
+        parts = (data, registry, features, cluster, governance, *endpoints)
         self.plan = PipelinePlan(
             identity=registry.identity,
             code=data.code,
             data=data.settings,
             features=features.settings if features else Features(),
             training=settings,
-            evaluation=(evaluation or Evaluation()).for_task(settings.task),
+            evaluation=judged,
             registry=registry.settings,
+            governance=governance.settings if governance else GovernanceSettings(),
             fingerprints=data.fingerprints,
             endpoints=[endpoint.settings for endpoint in endpoints],
-            needs=[data, registry, *([features] if features else []), *([cluster] if cluster else []), *endpoints],
+            needs=[part for part in parts if part is not None],
         )
         self.built = platform.training_pipeline(self, name, self.plan)
         self.definition_uri, self.run_id = self.built.definition_uri, self.built.run_id
         self.status, self.version = self.built.status, self.built.version
         self.register_outputs(
             {
+                **published,
                 "definitionUri": self.definition_uri,
                 "runId": self.run_id,
                 "status": self.status,
                 "version": self.version,
-                "model": registry.identity.name,
             }
         )
+
+
+def _facts(settings: Training, evaluation: Evaluation) -> dict[str, Any]:
+    return stated(
+        {
+            "task": settings.task,
+            "source": settings.source,
+            "estimator": settings.estimator,
+            "function": settings.function,
+            "seed": settings.seed,
+            "split": facts(settings.split),
+            "evaluation": {
+                "metrics": evaluation.metrics,
+                "primary": evaluation.primary,
+                "floors": evaluation.floors,
+                "segments": [facts(segment) for segment in evaluation.segments],
+                "champion": evaluation.champion is not None,
+                "importance": evaluation.importance,
+            },
+        }
+    )

@@ -21,6 +21,7 @@ from pulumi_mlops.spec.endpoints import Endpoint as EndpointSettings
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.evaluation import Evaluation
 from pulumi_mlops.spec.features import Features
+from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.monitors import Monitor as MonitorSettings
 from pulumi_mlops.spec.platform import Platform as PlatformSettings
@@ -30,6 +31,17 @@ from pulumi_mlops.spec.training import Compute, Training
 
 if TYPE_CHECKING:
     from pulumi_mlops.spec.model import Spec
+
+
+@dataclass(frozen=True)
+class BuiltGovernance:
+    """What a platform made of the governance section.
+
+    Arguments:
+        evidence_uri: where the record of what is declared is, or None if nothing is.
+    """
+
+    evidence_uri: pulumi.Output[str | None]
 
 
 @dataclass(frozen=True)
@@ -122,22 +134,11 @@ class BuiltMonitor:
 
 
 @dataclass(frozen=True)
-class BuiltContinuousTraining:
-    """What a platform made of the retraining section.
-
-    Arguments:
-        triggers: the triggers in force, by name, for people to read.
-    """
-
-    triggers: Sequence[str]
-
-
-@dataclass(frozen=True)
 class PipelinePlan:
     """All that a platform needs to make a training pipeline.
 
     Arguments:
-        identity, code, data, features, training, evaluation, registry: sections of the spec.
+        identity, code, data, features, training, evaluation, registry, governance: sections of the spec.
         fingerprints: see `BuiltDataset`.
         endpoints: where an approved version goes.
         needs: components that must exist before the pipeline runs.
@@ -150,6 +151,7 @@ class PipelinePlan:
     training: Training
     evaluation: Evaluation
     registry: Registry
+    governance: Governance
     fingerprints: pulumi.Output[Mapping[str, str]]
     endpoints: Sequence[EndpointSettings]
     needs: Sequence[pulumi.Resource]
@@ -175,6 +177,16 @@ class Platform(pulumi.ComponentResource, ABC):
     @abstractmethod
     def preflight(cls, spec: Spec) -> list[str]:
         """What would keep the spec from coming up here, a sentence each; nothing is changed."""
+
+    @abstractmethod
+    def governance(
+        self, parent: pulumi.Resource, name: str, governance: Governance, identity: Identity
+    ) -> BuiltGovernance:
+        """Put what the governance section declares on record.
+
+        Raises:
+            pulumi.RunError: the platform can't hold what is declared.
+        """
 
     @abstractmethod
     def dataset(self, parent: pulumi.Resource, name: str, data: Data, code: Code) -> BuiltDataset:
@@ -221,5 +233,5 @@ class Platform(pulumi.ComponentResource, ABC):
     @abstractmethod
     def continuous_training(
         self, parent: pulumi.Resource, name: str, settings: Retraining, plan: PipelinePlan, pipeline: BuiltPipeline
-    ) -> BuiltContinuousTraining:
+    ) -> None:
         """Make the triggers of a pipeline, and the schedules of its features and batch endpoints."""

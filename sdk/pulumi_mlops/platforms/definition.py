@@ -34,9 +34,11 @@ def definition(
     better = METRICS[plan.training.task]
     evaluation = plan.evaluation.model_dump(mode="json")
     evaluation["metrics"] = {metric: better[metric] for metric in plan.evaluation.metrics}
+    # A label of the model itself is the more particular one.
+    identity = {**plan.identity.model_dump(mode="json"), "tags": {**plan.governance.tags, **plan.identity.tags}}
     return Definition.model_validate(
         {
-            "identity": plan.identity.model_dump(mode="json"),
+            "identity": identity,
             "store": store,
             "min_free_disk": min_free_disk,
             "code": code(plan.code, directory),
@@ -45,6 +47,16 @@ def definition(
             "training": training,
             "evaluation": evaluation,
             "registry": plan.registry.model_dump(mode="json"),
+            "governance": plan.governance.model_dump(
+                mode="json",
+                include={
+                    "frameworks": True,
+                    "oversight": True,
+                    "review_by": True,
+                    "impact_assessment": True,
+                    "retention": {"technical_file"},
+                },
+            ),
             "endpoints": [
                 endpoint.model_dump(mode="json", include={"name", "kind", "enrichment"})
                 if isinstance(endpoint, RestEndpoint)

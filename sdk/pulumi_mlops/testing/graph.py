@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pulumi
 from google.protobuf import json_format
@@ -28,6 +29,7 @@ class Captured:
         wire: inputs as sent to the engine, with its marks of secrets and of what is not known.
         property_dependencies: for each input, URNs of the resources that its value comes from.
         remote: whether it is a component of another program, whose children are not seen.
+        calls: the calls that led to it, innermost first: file and line.
     """
 
     type: str
@@ -42,6 +44,7 @@ class Captured:
     wire: Mapping[str, Any] = field(default_factory=dict)
     property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     remote: bool = False
+    calls: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass
@@ -84,6 +87,8 @@ def local_outputs(resource: Captured) -> Mapping[str, Any]:
     match resource.type.rpartition(":")[2]:
         case "Service" | "Supervisor":
             return {"status": "running"}
+        case "GovernanceRecord":
+            return {"digest": "sha256:0"}
         case "SecretFile":
             return {"path": f"{resource.inputs['root']}/secrets/{resource.inputs['key']}"}
         case "Dataset":
@@ -163,4 +168,5 @@ def _captured(request: Any, urn: str) -> Captured:
         wire=json_format.MessageToDict(request.object),
         property_dependencies={key: tuple(found.urns) for key, found in request.propertyDependencies.items()},
         remote=request.remote,
+        calls=tuple((unquote(urlsplit(call.pc.uri).path), call.pc.line) for call in request.stackTrace.frames),
     )

@@ -27,6 +27,7 @@ def pipeline_definition(spec: Spec, store: Path) -> Definition:
         training=spec.training,
         evaluation=spec.evaluation.for_task(spec.training.task),
         registry=spec.registry,
+        governance=spec.governance,
         fingerprints=pulumi.Output.from_input({}),
         endpoints=spec.endpoints,
         needs=[],

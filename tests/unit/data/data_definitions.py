@@ -42,6 +42,8 @@ def source(uri: str, kind: str = "file", **fields: Any) -> dict[str, Any]:
         "incremental": False,
         "columns": {},
         "classification": "internal",
+        "purpose": None,
+        "justification": None,
         "retention": None,
         **fields,
         "checks": checks | fields.get("checks", {}),
@@ -126,6 +128,13 @@ def definition(
             "card": {"intended_users": None, "ethical_considerations": None, "caveats": None},
             "onnx": {"mode": "auto", "tolerance": 1e-4, "rows": 100},
             "keep_versions": None,
+        },
+        "governance": {
+            "frameworks": [],
+            "oversight": None,
+            "review_by": None,
+            "impact_assessment": None,
+            "retention": {"technical_file": None},
         },
         "endpoints": [],
     }

@@ -254,6 +254,17 @@ def test_the_index_says_what_a_snapshot_is(tmp_path):
     assert ref.path.name == f"{ref.digest.removeprefix('sha256:')}.parquet"
 
 
+def test_the_index_says_what_the_data_is_for_as_last_declared(tmp_path):
+    (tmp_path / "t.csv").write_text(CSV)
+    ref = take(tmp_path, uri=str(tmp_path / "t.csv"))
+    again = take(
+        tmp_path, uri=str(tmp_path / "t.csv"), classification="health", purpose="Care", justification="Consent"
+    )
+    assert not again.new
+    (entry,) = json.loads((ref.path.parent / "index.json").read_text())["snapshots"]
+    assert (entry["classification"], entry["purpose"], entry["justification"]) == ("health", "Care", "Consent")
+
+
 def test_incremental_appends_only_later_rows(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(CSV)

@@ -132,7 +132,15 @@ def test_only_the_first_ten_rows_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("classification", "quoted"), [("public", True), ("internal", True), ("confidential", False), ("personal", False)]
+    ("classification", "quoted"),
+    [
+        ("public", True),
+        ("internal", True),
+        ("confidential", False),
+        ("personal", False),
+        ("special-category", False),
+        ("health", False),
+    ],
 )
 def test_sensitive_values_are_never_quoted(tmp_path, classification, quoted):
     frame = table(kind=["secretive"] * 20, id=[77777] * 20)

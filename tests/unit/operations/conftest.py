@@ -130,6 +130,8 @@ def make_definition(store: Store, tmp_path: Path) -> Callable[..., Definition]:
             "columns": {},
             "checks": check,
             "classification": "internal",
+            "purpose": None,
+            "justification": None,
             "retention": None,
         }
         document: dict[str, Any] = {
@@ -182,6 +184,13 @@ def make_definition(store: Store, tmp_path: Path) -> Callable[..., Definition]:
                 "card": {"intended_users": None, "ethical_considerations": None, "caveats": None},
                 "onnx": {"mode": "auto", "tolerance": 1e-4, "rows": 100},
                 "keep_versions": None,
+            },
+            "governance": {
+                "frameworks": [],
+                "oversight": None,
+                "review_by": None,
+                "impact_assessment": None,
+                "retention": {"technical_file": None},
             },
             "endpoints": list(endpoints),
         }

@@ -71,6 +71,7 @@ def test_every_component_is_declared_once_under_the_stack(folder: Path) -> None:
         [
             ("mlops:index:MLStack", "stack"),
             ("mlops:index:LocalPlatform", "stack"),
+            ("mlops:index:Governance", "stack"),
             ("mlops:index:Dataset", "stack"),
             ("mlops:index:FeatureStore", "stack"),
             ("mlops:index:TrainingCluster", "stack"),

@@ -190,6 +190,58 @@ def test_the_oldest_bundles_go_but_never_what_serves_or_would_be_rolled_back_to(
     assert [version.number for version in Tracking(store, "late").versions()] == [5, 4, 3, 2, 1]
 
 
+def test_no_bundle_goes_while_its_technical_file_is_to_be_kept(root):
+    kept = {"technical_file": 3600.0}
+    for number in (1, 2, 3):
+        run, _ = registered(
+            root, run_id=f"r{number}", registry__keep_versions=1, governance__retention=kept
+        )  # fmt: skip
+    bundles = run.store.bundles("late")
+    assert sorted(path.name for path in bundles.iterdir()) == ["1", "2", "3"]
+
+    manifest = bundles / "1" / "manifest.json"
+    aged = json.loads(manifest.read_text()) | {"created_at": "2026-01-01T00:00:00Z"}
+    manifest.write_text(json.dumps(aged))
+    registered(root, run_id="r4", registry__keep_versions=1, governance__retention=kept)
+    assert sorted(path.name for path in bundles.iterdir()) == ["2", "3", "4"]
+
+
+def test_the_card_says_what_governance_and_the_sources_declare(root):
+    _, outputs = registered(
+        root,
+        governance__frameworks=["eu-ai-act"],
+        governance__oversight={"role": "Duty manager", "contact": "duty@example.org"},
+        governance__review_by="2027-11-01",
+        governance__impact_assessment="DPIA-7",
+        sources__rows__classification="health",
+        sources__rows__purpose="Care",
+        sources__rows__justification="Consent of 2026",
+    )
+    card = json.loads((outputs.bundle / "card.json").read_text())
+    assert card["governance"] == {
+        "frameworks": ["eu-ai-act"],
+        "oversight": {"role": "Duty manager", "contact": "duty@example.org"},
+        "review_by": "2027-11-01",
+        "impact_assessment": "DPIA-7",
+    }
+    declared = {"classification": "health", "purpose": "Care", "justification": "Consent of 2026"}
+    assert card["data"]["sources"] == {"rows": declared}
+    text = (outputs.bundle / "card.md").read_text()
+    assert "| `rows` | health | Care | Consent of 2026 |" in text
+    for line in (
+        "- Watched by: Duty manager (duty@example.org)",
+        "- To be reviewed or retired by: 2027-11-01",
+        "- Impact assessment: DPIA-7",
+        "- Frameworks that the owner claims to follow: eu-ai-act",
+    ):
+        assert line in text.splitlines()
+
+
+def test_a_card_without_governance_says_so(root):
+    _, outputs = registered(root)
+    assert "## Governance\n\nNot stated.\n" in (outputs.bundle / "card.md").read_text()
+
+
 def test_the_champion_is_compared_on_the_same_rows_and_one_that_can_not_score_them_is_reported(root):
     run, outputs = registered(root)
     store = run.store

@@ -85,6 +85,8 @@ def document(root: Path, task: str = "binary", **overrides: Any) -> dict[str, An
                     "distribution": None,
                 },
                 "classification": "internal",
+                "purpose": None,
+                "justification": None,
                 "retention": None,
             }
         },
@@ -123,6 +125,13 @@ def document(root: Path, task: str = "binary", **overrides: Any) -> dict[str, An
             "card": {"intended_users": None, "ethical_considerations": None, "caveats": None},
             "onnx": {"mode": "auto", "tolerance": 1e-4, "rows": 500},
             "keep_versions": None,
+        },
+        "governance": {
+            "frameworks": [],
+            "oversight": None,
+            "review_by": None,
+            "impact_assessment": None,
+            "retention": {"technical_file": None},
         },
         "endpoints": [{"name": "late", "kind": "rest", "enrichment": False}],
     }

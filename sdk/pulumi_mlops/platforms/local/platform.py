@@ -13,6 +13,7 @@ from pulumi_mlops.platforms.local import (
     dataset,
     endpoint,
     feature_store,
+    governance,
     monitor,
     preflight,
     retraining,
@@ -23,6 +24,7 @@ from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Data
 from pulumi_mlops.spec.endpoints import Endpoint, RestEndpoint
 from pulumi_mlops.spec.features import Features
+from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.monitors import Monitor
 from pulumi_mlops.spec.platform import Platform as PlatformSettings
@@ -61,7 +63,9 @@ class LocalPlatform(base.Platform):
         directory: Path | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:LocalPlatform", name, {}, opts)
+        published = {"kind": self.kind, "network": {"bind": "127.0.0.1"}}
+        super().__init__("mlops:index:LocalPlatform", name, published, opts)
+        del self.__dict__["kind"]  # the SDK's output in front of the class's own attribute
         self.declared = settings or PlatformSettings()
         self.directory = (directory or Path.cwd()).resolve()
         self.host = Host(self, name, self.declared.local, self.directory)
@@ -89,7 +93,7 @@ class LocalPlatform(base.Platform):
             self.tracking_url = ui.status.apply(lambda _: f"http://127.0.0.1:{port}")
         self.register_outputs(
             {
-                "kind": self.kind,
+                **published,
                 "storeUri": self.store_uri,
                 "trackingUri": self.tracking_uri,
                 "trackingUrl": self.tracking_url,
@@ -100,6 +104,12 @@ class LocalPlatform(base.Platform):
     def preflight(cls, spec: Spec) -> list[str]:
         """See `base.Platform.preflight`."""
         return preflight.problems(spec)
+
+    def governance(
+        self, parent: pulumi.Resource, name: str, settings: Governance, identity: Identity
+    ) -> base.BuiltGovernance:
+        """See `base.Platform.governance`."""
+        return governance.build(self.host, parent, name, settings, identity)
 
     def dataset(self, parent: pulumi.Resource, name: str, data: Data, code: Code) -> base.BuiltDataset:
         """See `base.Platform.dataset`."""
@@ -150,6 +160,6 @@ class LocalPlatform(base.Platform):
         settings: Retraining,
         plan: base.PipelinePlan,
         pipeline: base.BuiltPipeline,
-    ) -> base.BuiltContinuousTraining:
+    ) -> None:
         """See `base.Platform.continuous_training`."""
-        return retraining.build(self.host, parent, name, settings, plan, pipeline)
+        retraining.build(self.host, parent, name, settings, plan, pipeline)

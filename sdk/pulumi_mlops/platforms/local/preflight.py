@@ -7,6 +7,7 @@ import shutil
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
+from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.training import Compute
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _UNITS: Final = (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 def problems(spec: Spec) -> list[str]:
     """Problems, a sentence each; nothing is changed."""
     local = spec.platform.local
-    found = compute_problems(spec.training.compute)
+    found = [*compute_problems(spec.training.compute), *governance_problems(spec.governance)]
     root = spec.resolve(local.data_dir)
     nearest = next(folder for folder in (root, *root.parents) if folder.exists())
     free = shutil.disk_usage(nearest).free
@@ -41,6 +42,17 @@ def compute_problems(compute: Compute) -> list[str]:
     if compute.memory > memory:
         found.append(f"training.compute.memory: {_size(compute.memory)} asked for, this machine has {_size(memory)}")
     return found
+
+
+def governance_problems(governance: Governance) -> list[str]:
+    """What is declared for a cloud, and has no meaning on this machine."""
+    reasons = {"regions": "this machine is in no region", "budget": "this machine sends no bills"}
+    return [
+        f"governance.{field}: {reason}; take it out, or move it to the environment of a cloud: "
+        f"environments: {{NAME: {{governance: {{{field}: …}}}}}}"
+        for field, reason in reasons.items()
+        if getattr(governance, field) is not None
+    ]
 
 
 def _size(size: int) -> str:

@@ -24,6 +24,32 @@ class Store(pulumi.CustomResource):
         super().__init__("mlops-local:index:Store", name, {"root": root}, opts)
 
 
+class GovernanceRecord(pulumi.CustomResource):
+    """What a model's owner declares, in the audit log of the store; deleting the resource is recorded there, too.
+
+    Arguments:
+        root: the data directory.
+        model: name of the model.
+        owner: who declares it.
+        section: the spec's governance section, JSON.
+    """
+
+    digest: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        root: pulumi.Input[str],
+        model: str,
+        owner: str,
+        section: str,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        properties = {"root": root, "model": model, "owner": owner, "section": section, "digest": None}
+        super().__init__("mlops-local:index:GovernanceRecord", name, properties, opts)
+
+
 class SecretFile(pulumi.CustomResource):
     """A secret in a file that only its owner reads.
 

@@ -6,7 +6,7 @@ import json
 
 import pulumi
 
-from pulumi_mlops.platforms.base import BuiltContinuousTraining, BuiltPipeline, PipelinePlan
+from pulumi_mlops.platforms.base import BuiltPipeline, PipelinePlan
 from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.platforms.local.monitor import alerting
 from pulumi_mlops.spec.endpoints import BatchEndpoint
@@ -20,7 +20,7 @@ def build(
     settings: Retraining,
     plan: PipelinePlan,
     pipeline: BuiltPipeline,
-) -> BuiltContinuousTraining:
+) -> None:
     """Start the scheduler of a pipeline."""
     triggers = settings.triggers
     batch = [
@@ -57,10 +57,3 @@ def build(
         config=json.dumps(config, sort_keys=True),
         needs=host.secrets.resources,
     )
-    in_force = [
-        "manual",
-        *([f"schedule {triggers.schedule}"] if triggers.schedule else []),
-        *(f"drift:{monitor}" for monitor in triggers.drift),
-        *([f"new-data:{triggers.new_data.source}"] if triggers.new_data else []),
-    ]
-    return BuiltContinuousTraining(triggers=in_force)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pulumi_mlops.platforms.local.provider.dataset import DatasetHandler
+from pulumi_mlops.platforms.local.provider.governance import GovernanceRecordHandler
 from pulumi_mlops.platforms.local.provider.handler import registry
 from pulumi_mlops.platforms.local.provider.pipeline_run import PipelineRunHandler
 from pulumi_mlops.platforms.local.provider.service import ServiceHandler
@@ -11,6 +12,7 @@ from pulumi_mlops.platforms.local.provider.supervisor import SupervisorHandler
 
 HANDLERS = registry(
     StoreHandler(),
+    GovernanceRecordHandler(),
     SecretFileHandler(),
     SupervisorHandler(),
     ServiceHandler(),
