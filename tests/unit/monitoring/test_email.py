@@ -195,10 +195,12 @@ def test_nothing_is_said_to_a_server_that_is_not_trusted_or_does_not_encrypt(
     Desk(tmp_path / "a", ADA, smtp=server.config(security="starttls")).window(True)
     assert "SMTPNotSupportedError" in caplog.text
     monkeypatch.delenv("SSL_CERT_FILE")
-    stranger = serve(tls_context=tls)
-    Desk(tmp_path / "b", ADA, smtp=stranger.config(security="starttls")).window(True)
-    assert "SSLCertVerificationError" in caplog.text
-    assert server.mails == stranger.mails == []
+    strangers = {"starttls": serve(tls_context=tls), "tls": serve(ssl_context=tls)}
+    for security, stranger in strangers.items():
+        caplog.clear()
+        Desk(tmp_path / security, ADA, smtp=stranger.config(security=security)).window(True)
+        assert "SSLCertVerificationError" in caplog.text
+    assert [server.mails, *(stranger.mails for stranger in strangers.values())] == [[], [], []]
 
 
 def test_a_refused_message_is_tried_again_and_is_the_same_message(
