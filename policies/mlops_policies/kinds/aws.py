@@ -20,6 +20,8 @@ def _native(*names: str) -> tuple[str, ...]:
 
 
 # Amazon SageMaker
+ENDPOINT: Final = _kind("sagemaker", "Endpoint", "sagemaker:Endpoint")
+MODEL_PACKAGE: Final = _native("sagemaker:ModelPackage")
 ENDPOINT_CONFIGURATION: Final = _kind("sagemaker", "EndpointConfiguration", "sagemaker:EndpointConfig")
 MODEL: Final = _kind("sagemaker", "Model", "sagemaker:Model")
 NOTEBOOK_INSTANCE: Final = _kind("sagemaker", "NotebookInstance", "sagemaker:NotebookInstance")
@@ -43,6 +45,25 @@ STATE_MACHINE: Final = _kind("sfn", "StateMachine", "stepfunctions:StateMachine"
 LAMBDA_FUNCTION: Final = _kind("lambda", "Function", "lambda:Function")
 TASK_DEFINITION: Final = _kind("ecs", "TaskDefinition", "ecs:TaskDefinition")
 SCALING_TARGET: Final = _kind("appautoscaling", "Target", "applicationautoscaling:ScalableTarget")
+LOG_GROUP: Final = _kind("cloudwatch", "LogGroup", "logs:LogGroup")
+ALARM: Final = _kind("cloudwatch", "MetricAlarm", "cloudwatch:Alarm")
+EVENT_TARGET: Final = _kind("cloudwatch", "EventTarget")
+EVENT_RULE: Final = _kind("cloudwatch", "EventRule", "events:Rule")
+SCHEDULE: Final = _kind("scheduler", "Schedule", "scheduler:Schedule")
+TOPIC: Final = _kind("sns", "Topic", "sns:Topic")
+SUBSCRIPTION: Final = _kind("sns", "TopicSubscription", "sns:Subscription")
+TRAIL: Final = _kind("cloudtrail", "Trail", "cloudtrail:Trail")
+BUCKET: Final = (*_kind("s3", "Bucket", "s3:Bucket"), *_kind("s3", "BucketV2"))
+BUCKET_LIFECYCLE: Final = (
+    *_kind("s3", "BucketLifecycleConfiguration"),
+    *_kind("s3", "BucketLifecycleConfigurationV2"),
+)
+BUCKET_OBJECT_LOCK: Final = (
+    *_kind("s3", "BucketObjectLockConfiguration"),
+    *_kind("s3", "BucketObjectLockConfigurationV2"),
+)
+BUCKET_VERSIONING: Final = (*_kind("s3", "BucketVersioning"), *_kind("s3", "BucketVersioningV2"))
+BUCKET_LOGGING: Final = (*_kind("s3", "BucketLogging"), *_kind("s3", "BucketLoggingV2"))
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _SERIES_WITH_DISKS: Final = frozenset(("dl", "i", "im", "is", "trn"))
