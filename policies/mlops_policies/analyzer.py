@@ -1,8 +1,8 @@
 """A pack under the Pulumi engine: `pulumi preview --policy-pack policies/packs/security`.
 
-It answers the engine's analyzer protocol itself, on the stubs that come with `pulumi`: each resource is decoded once for
-all rules, every rule is reported by its own name, secrets keep their marks, and what is not known yet is told as such and
-never passes silently (docs/decisions/007-policies.md).
+It answers the engine's analyzer protocol itself, on the stubs that come with `pulumi`: each resource is decoded once
+for all rules, every rule is reported by its own name, secrets keep their marks, and what is not known yet is told as
+such and never passes silently (docs/decisions/007-policies.md).
 """
 
 from __future__ import annotations
@@ -241,9 +241,7 @@ def _info(rule: Rule) -> Any:
         enforcementLevel=_LEVELS[Settings().level(rule)],
         severity=_severity(rule),
         remediation_steps=rule.remediation,
-        policy_type=analyzer_pb2.POLICY_TYPE_STACK
-        if rule.scope is Scope.STACK
-        else analyzer_pb2.POLICY_TYPE_RESOURCE,
+        policy_type=analyzer_pb2.POLICY_TYPE_STACK if rule.scope is Scope.STACK else analyzer_pb2.POLICY_TYPE_RESOURCE,
         tags=sorted(rule.references),
     )
     if rule.parameters is not None:

@@ -122,7 +122,8 @@ class Judge:
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self._settings = settings
-        self.levels = {rule: level for rule in self.rules if (level := settings.level(rule)) is not Level.DISABLED}
+        levels = {rule: settings.level(rule) for rule in self.rules}
+        self.levels = {rule: level for rule, level in levels.items() if level is not Level.DISABLED}
         self._parameters = {rule: () if rule.parameters is None else (settings.of(rule),) for rule in self.levels}
         self._by_type: dict[str, list[tuple[Rule, Level]]] = {}
 
@@ -151,9 +152,9 @@ class Judge:
             if not rule.on and not rule.last:
                 yield from self._run(rule, level, stack)
         for resource in stack.resources:
-            for rule, level in self._for_type(resource.type):
+            for rule, found in self._for_type(resource.type):
                 if rule.graph:
-                    yield from self._run(rule, level, resource, stack)
+                    yield from self._run(rule, found, resource, stack)
 
     def last(self, stack: Stack, results: Sequence[Result]) -> Iterator[Result]:
         """Judge the judgement: exemptions, and what could not be judged."""
@@ -196,9 +197,8 @@ class Judge:
         except Undecided as undecided:
             failed = True
             about = resource or subject.by_urn.get(undecided.urn)
-            message = f"{rule.title}: {undecided}, and is decided during up"
-            yield Result(rule, Outcome.UNDECIDED, Level.ADVISORY, message, about, undecided.path)
-        except Exception as error:  # noqa: BLE001 - a broken rule is told as such, and stops no other
+            yield Result(rule, Outcome.UNDECIDED, Level.ADVISORY, str(undecided), about, undecided.path)
+        except Exception as error:
             failed = True
             yield Result(rule, Outcome.ERROR, level, _broken(rule, error), resource)
         if self._trace and not failed:
@@ -266,4 +266,3 @@ def _broken(rule: Rule, error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"the rule {rule.id} broke ({type(error).__name__}{where}), so nothing is known about what it judges"
-

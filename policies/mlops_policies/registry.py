@@ -37,7 +37,7 @@ class Scope(StrEnum):
     STACK = "stack"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rule:
     """A rule and what people need to know of it.
 
@@ -45,8 +45,9 @@ class Rule:
         id: its name, kebab-case.
         pack: the pack it belongs to.
         severity: how much harm is to be expected where it is broken.
-        check: yields findings for a resource (`check(resource)`), for a resource among the others (`check(resource, stack)`
-            where `graph`), or for a stack (`check(stack)` where `on` is empty); parameters come last.
+        check: yields findings for a resource (`check(resource)`), for a resource among the others
+            (`check(resource, stack)` where `graph`), or for a stack (`check(stack)` where `on` is empty); parameters
+            come last.
         on: types of the resources that it judges, as tokens or patterns; empty for a rule over the whole stack.
         graph: whether it needs the other resources, and so runs when all are registered.
         remediation: how to mend what it finds.
@@ -86,6 +87,23 @@ class Rule:
     def description(self) -> str:
         """Why it matters and what exactly is judged."""
         return (inspect.getdoc(self.check) or "").partition("\n")[2].strip()
+
+    def as_json(self) -> dict[str, Any]:
+        """What people need to know of it, as JSON values."""
+        return {
+            "id": self.id,
+            "pack": self.pack,
+            "title": self.title,
+            "description": self.description,
+            "severity": str(self.severity),
+            "scope": str(self.scope),
+            "types": list(self.on),
+            "remediation": self.remediation,
+            "remediates": self.remedy is not None,
+            "references": {name: list(clauses) for name, clauses in self.references.items()},
+            "reason": self.reason,
+            "parameters": self.parameters.model_json_schema() if self.parameters else None,
+        }
 
     def __repr__(self) -> str:
         return f"Rule({self.id})"

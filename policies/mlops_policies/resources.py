@@ -1,7 +1,8 @@
-"""Resources and stacks as rules see them: the same whether they come from a spec, a running engine or an exported state.
+"""Resources and stacks as rules see them: the same whether they come from a spec, a running engine or a state.
 
-A rule reads properties through a `View`. Reading says what is needed: `has` is content with a value that is set but not
-known yet; `text`, `number`, `flag`, `each` and `keys` need the value itself, and raise `Undecided` where it is not known.
+A rule reads properties through a `View`. Reading says what is needed: `has` is content with a value that is set but
+not known yet; `text`, `number`, `flag`, `each` and `keys` need the value itself, and raise `Undecided` where it is not
+known.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ the rule's own entry, and then the same two for the environment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any, Final, TypeVar
@@ -80,6 +80,10 @@ class Exemption:
             return "approved by the owner"
         missing = [name for name in ("reason", "approver", "ticket") if not getattr(self, name).strip()]
         return f"without {' and '.join(missing)}" if missing else ""
+
+    def as_json(self) -> dict[str, str]:
+        """The exemption as JSON values."""
+        return {**asdict(self), "expires": self.expires.isoformat()}
 
     @classmethod
     def read(cls, fact: Mapping[str, Any]) -> Exemption:
@@ -226,11 +230,18 @@ class Settings:
 def schema() -> dict[str, Any]:
     """The JSON Schema of a policy configuration, for editors."""
     level = {"enum": [str(level) for level in Level]}
-    entries: dict[str, Any] = {"all": level, PACK_SETTINGS: PackSettings.model_json_schema()}
+    definitions: dict[str, Any] = {}
+
+    def model(of: type[BaseModel]) -> dict[str, Any]:
+        made = of.model_json_schema()
+        definitions.update(made.pop("$defs", {}))
+        return made
+
+    entries: dict[str, Any] = {"all": level, PACK_SETTINGS: model(PackSettings)}
     for rule in rules().values():
-        model = rule.parameters.model_json_schema() if rule.parameters else {"properties": {}, "type": "object"}
-        properties = {"enforcementLevel": level, **model["properties"]}
-        whole = {**model, "properties": properties, "additionalProperties": False}
+        own = model(rule.parameters) if rule.parameters else {"type": "object"}
+        properties = {"enforcementLevel": level, **own.get("properties", {})}
+        whole = {**own, "properties": properties, "additionalProperties": False}
         entries[rule.id] = {"description": rule.title, "anyOf": [level, whole]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -238,6 +249,7 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "properties": entries,
         "additionalProperties": False,
+        "$defs": definitions,
     }
 
 

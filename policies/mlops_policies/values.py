@@ -38,12 +38,12 @@ class Undecided(Exception):  # noqa: N818 - not a fault: the answer comes later
 
     Arguments:
         path: the property, as in `dataCaptureConfig.kmsKeyId`.
-        reason: why there is no answer.
+        reason: why there never is an answer; empty where it comes with the value.
         urn: the resource.
     """
 
-    def __init__(self, path: str, reason: str = "is not known yet", urn: str = "") -> None:
-        super().__init__(f"{path} {reason}")
+    def __init__(self, path: str, reason: str = "", urn: str = "") -> None:
+        super().__init__(f"{path} {reason}, and the rule can't tell" if reason else f"{path} is decided during up")
         self.path, self.reason, self.urn = path, reason, urn
 
 

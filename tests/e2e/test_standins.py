@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import CloudProject, Violation
-from tools.standins.lookups import LookupRefusedError, policy_document
+from pulumi_mlops.testing.lookups import LookupRefusedError, policy_document
 
 engine = pytest.mark.engine
 SECRET = "canary-7f3a"

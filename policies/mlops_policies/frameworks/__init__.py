@@ -40,7 +40,8 @@ class Framework:
 
     Arguments:
         id: how rules and specs name it.
-        title: its name.
+        short: its name as people say it.
+        title: its full name.
         version: the edition that the clauses were read in, and since when it binds.
         source: address of the official text.
         selectable: whether a report on it can be asked for.
@@ -48,6 +49,7 @@ class Framework:
     """
 
     id: str
+    short: str
     title: str
     version: str
     source: str

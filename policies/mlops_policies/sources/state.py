@@ -37,8 +37,10 @@ def read(path: Path) -> Stack:
 
 
 def stack_of(deployment: Mapping[str, Any]) -> Stack:
-    """The stack of a deployment, without what waits for deletion."""
-    entries = [entry for entry in deployment.get("resources") or () if not entry.get("delete")]
+    """The stack of a deployment, without what waits for deletion or was only looked up: the engine does not judge it
+    either."""
+    everything = deployment.get("resources") or ()
+    entries = [entry for entry in everything if not entry.get("delete") and not entry.get("external")]
     providers = {
         f"{entry['urn']}::{entry.get('id', '')}": decoded(entry.get("inputs") or {})
         for entry in entries

@@ -26,7 +26,7 @@ _UNKNOWNS: Final = frozenset(
 
 
 def decoded(value: Any) -> Any:
-    """A value with unknowns as `UNKNOWN` and secrets as `Secret`; keys that providers add for themselves are left out."""
+    """A value with unknowns as `UNKNOWN` and secrets as `Secret`, without the keys that providers add for themselves."""
     if isinstance(value, str):
         return UNKNOWN if value in _UNKNOWNS else value
     if isinstance(value, list):

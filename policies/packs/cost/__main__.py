@@ -1,4 +1,4 @@
-"""Tags, budgets, bounds and idle resources: `pulumi preview --policy-pack policies/packs/cost`."""
+"""Tags, budgets and bounds: `pulumi preview --policy-pack policies/packs/cost`."""
 
 from mlops_policies.analyzer import serve
 

@@ -135,7 +135,7 @@ def capture(
 
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
             made = {**args.inputs, **outputs(Captured(args.typ, args.name, args.inputs))}
-            return "" if preview and args.resource_id is None else args.resource_id or f"{args.name}-id", made
+            return args.resource_id or ("" if preview else f"{args.name}-id"), made
 
     class Monitor(mocks.MockMonitor):
         def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods

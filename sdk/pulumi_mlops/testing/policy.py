@@ -36,7 +36,7 @@ __all__ = [
 
 
 def resource(
-    type: str,  # noqa: A002 - Pulumi's word for it
+    type: str,
     name: str = "it",
     *,
     parent: Resource | None = None,

@@ -1,10 +1,14 @@
-"""The functions of the AWS package that programs call most: one account, one region, policy documents."""
+"""Answers to the provider functions that programs call most, without a provider: one account, one region, policy
+documents, manifests."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import pulumi
+import yaml
 
 ACCOUNT = "123456789012"
 PARTITION = "aws"
@@ -134,10 +138,38 @@ def _values(values: list[str]) -> str | list[str]:
     return told[0] if len(told) == 1 else told
 
 
+def manifests(arguments: Properties) -> dict[str, Any]:
+    """The objects of a YAML text."""
+    return {"result": [each for each in yaml.safe_load_all(arguments.get("text") or "") if each]}
+
+
 LOOKUPS: Mapping[str, Callable[[Properties], dict[str, Any]]] = {
     "aws:iam/getPolicyDocument:getPolicyDocument": policy_document,
     "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
     "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
     "aws:index/getPartition:getPartition": partition,
     "aws:index/getRegion:getRegion": region,
+    "kubernetes:yaml:decode": manifests,
 }
+"""What answers, by token."""
+
+
+class UnansweredError(LookupError):
+    """A function that is answered by a cloud alone."""
+
+
+def answer(token: str, arguments: Properties) -> dict[str, Any]:
+    """The answer to a program that is run without providers.
+
+    Arguments:
+        token: the function, as in `aws:index/getRegion:getRegion`.
+        arguments: its arguments.
+
+    Raises:
+        UnansweredError: there is none.
+        LookupRefusedError: the arguments are such as the provider refuses.
+    """
+    if token not in LOOKUPS:
+        raise UnansweredError(f"{token}, which a cloud has to answer")
+    configured = pulumi.runtime.get_config("aws:region")
+    return LOOKUPS[token]({**({"region": configured} if configured else {}), **arguments})
