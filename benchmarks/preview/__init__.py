@@ -114,9 +114,7 @@ def _same_resources(projects: dict[str, Path]) -> None:
     """Give the programs by hand their inputs, and compare what all of them declare."""
     ours = _declared(projects["stacks"])
     for name in ("handwritten", "flat"):
-        inputs = {
-            resource["name"]: resource["inputs"] for resource in ours if resource["type"].startswith("mlops-local:")
-        }
+        inputs = {f"{resource['type']} {resource['name']}": resource["inputs"] for resource in ours}
         (projects[name] / "inputs.json").write_text(json.dumps(inputs).replace(ANYWHERE, str(projects[name])))
         expected = [each for each in ours if name == "handwritten" or each["type"].startswith("mlops-local:")]
         if sorted(map(json.dumps, _declared(projects[name]))) != sorted(map(json.dumps, expected)):

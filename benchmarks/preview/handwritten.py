@@ -13,7 +13,8 @@ COMPONENTS = os.environ["BENCH_COMPONENTS"] == "1"
 
 class Component(pulumi.ComponentResource):
     def __init__(self, kind: str, name: str, parent: pulumi.Resource | None) -> None:
-        super().__init__(f"mlops:index:{kind}", name, {}, pulumi.ResourceOptions(parent=parent))
+        self.facts = INPUTS[f"mlops:index:{kind} {name}"]
+        super().__init__(f"mlops:index:{kind}", name, self.facts, pulumi.ResourceOptions(parent=parent))
 
 
 class Resource(pulumi.CustomResource):
@@ -27,7 +28,7 @@ class Resource(pulumi.CustomResource):
         outputs: tuple[str, ...] = (),
         **wired: Any,
     ) -> None:
-        properties = {**INPUTS[name], **wired, **dict.fromkeys(outputs)}
+        properties = {**INPUTS[f"mlops-local:index:{kind} {name}"], **wired, **dict.fromkeys(outputs)}
         options = pulumi.ResourceOptions(parent=parent, depends_on=needs)
         super().__init__(f"mlops-local:index:{kind}", name, properties, options)
 
@@ -38,10 +39,9 @@ def component(kind: str, name: str, parent: pulumi.Resource | None) -> pulumi.Re
 
 def finish(made: pulumi.Resource | None, **outputs: Any) -> None:
     if isinstance(made, Component):
-        made.register_outputs(outputs)
+        made.register_outputs({**made.facts, **outputs})
 
 
-MEMORY, LIMIT = 2 * 2**30, 3600.0
 DATA = f"file://{Path.cwd()}/.mlops"
 
 platform = component("LocalPlatform", "bench", None)
@@ -49,11 +49,13 @@ store = Resource("Store", "bench-store", platform)
 supervisor = Resource("Supervisor", "bench-supervisor", platform, root=store.root, outputs=("status",))
 store_uri = store.root.apply(lambda root: f"file://{root}")
 tracking_uri = store.root.apply(lambda root: f"sqlite:///{root}/mlflow.db")
-finish(platform, kind="local", storeUri=store_uri, trackingUri=tracking_uri, trackingUrl=None)
+finish(platform, storeUri=store_uri, trackingUri=tracking_uri, trackingUrl=None)
 for i in range(int(os.environ["BENCH_MODELS"])):
     name = f"model{i}"
     server_address = f"http://127.0.0.1:{20000 + i}"
     stack = component("MLStack", name, None)
+
+    finish(component("Governance", name, stack), evidenceUri=None)
 
     data = component("Dataset", name, stack)
     sources = Resource("Dataset", f"{name}-sources", data, root=store.root, outputs=("fingerprints",))
@@ -62,20 +64,19 @@ for i in range(int(os.environ["BENCH_MODELS"])):
 
     features = component("FeatureStore", name, stack)
     offline = store.root.apply(lambda _: f"{DATA}/features/offline")
-    finish(features, offlineUri=offline, onlineUrl=store.root.apply(lambda _: None), views=[])
+    finish(features, offlineUri=offline, onlineUrl=store.root.apply(lambda _: None))
 
     cluster = component("TrainingCluster", name, stack)
-    finish(cluster, uri="process://here", cpu=1.0, memory=MEMORY, timeLimit=LIMIT)
+    finish(cluster, uri="process://here")
 
     registry = component("ModelRegistry", name, stack)
-    facts = {"approval": "automatic", "approvers": [], "owner": "ada", "riskTier": "minimal"}
-    finish(registry, uri=tracking_uri, model=name, **facts)
+    finish(registry, uri=tracking_uri)
 
     endpoint = component("Endpoint", f"{name}-{name}", stack)
     server = Resource("Service", f"{name}-{name}-server", endpoint, [supervisor], root=store.root, outputs=("status",))
     url = server.status.apply(lambda _, at=server_address, model=name: f"{at}/v2/models/{model}")
     metrics = server.status.apply(lambda _, at=server_address: f"{at}/metrics")
-    finish(endpoint, url=url, metricsUrl=metrics, kind="rest", endpoint=name, model=name)
+    finish(endpoint, url=url, metricsUrl=metrics)
 
     needs = [made for made in (data, registry, features, cluster, endpoint) if made] or [sources, server]
     pipeline = component("TrainingPipeline", name, stack)
@@ -89,16 +90,16 @@ for i in range(int(os.environ["BENCH_MODELS"])):
         outputs=("definition_path", "run_id", "status", "version"),
     )
     definition = run.definition_path.apply(lambda path: f"file://{path}")
-    finish(pipeline, definitionUri=definition, runId=run.run_id, status=run.status, version=run.version, model=name)
+    finish(pipeline, definitionUri=definition, runId=run.run_id, status=run.status, version=run.version)
 
     monitor = component("Monitor", f"{name}-{name}", stack)
     watcher = Resource("Service", f"{name}-{name}-process", monitor, [supervisor], root=store.root, outputs=("status",))
     report = watcher.status.apply(lambda _, model=name: f"{DATA}/monitoring/{model}")
-    finish(monitor, reportUri=report, endpoint=name, signals={"error_rate": 0.1}, alerts=0)
+    finish(monitor, reportUri=report)
 
     retraining = component("ContinuousTraining", name, stack)
     Resource("Service", f"{name}-scheduler", retraining, [supervisor], root=store.root, outputs=("status",))
-    finish(retraining, triggers=["manual"], cooldown=LIMIT, model=name)
+    finish(retraining)
 
     finish(
         stack,
@@ -108,7 +109,4 @@ for i in range(int(os.environ["BENCH_MODELS"])):
         trackingUri=tracking_uri,
         version=run.version,
         status=run.status,
-        model=name,
-        owner="ada",
-        riskTier="minimal",
     )
