@@ -65,6 +65,75 @@ BUCKET_OBJECT_LOCK: Final = (
 BUCKET_VERSIONING: Final = (*_kind("s3", "BucketVersioning"), *_kind("s3", "BucketVersioningV2"))
 BUCKET_LOGGING: Final = (*_kind("s3", "BucketLogging"), *_kind("s3", "BucketLoggingV2"))
 
+BUCKET_ENCRYPTION: Final = (
+    *_kind("s3", "BucketServerSideEncryptionConfiguration"),
+    *_kind("s3", "BucketServerSideEncryptionConfigurationV2"),
+)
+BUCKET_POLICY: Final = _kind("s3", "BucketPolicy", "s3:BucketPolicy")
+BUCKET_ACL: Final = (*_kind("s3", "BucketAcl"), *_kind("s3", "BucketAclV2"))
+BUCKET_ACCESS_BLOCK: Final = _kind("s3", "BucketPublicAccessBlock")
+ACCOUNT_ACCESS_BLOCK: Final = _kind("s3", "AccountPublicAccessBlock")
+REPOSITORY: Final = _kind("ecr", "Repository", "ecr:Repository")
+REPOSITORY_LIFECYCLE: Final = _kind("ecr", "LifecyclePolicy")
+KEY: Final = _kind("kms", "Key", "kms:Key")
+EVENT_BUS: Final = _kind("cloudwatch", "EventBus", "events:EventBus")
+CLUSTER: Final = _kind("eks", "Cluster", "eks:Cluster")
+NODE_GROUP: Final = _kind("eks", "NodeGroup", "eks:Nodegroup")
+INSTANCE: Final = _kind("ec2", "Instance", "ec2:Instance")
+LAUNCH_TEMPLATE: Final = _kind("ec2", "LaunchTemplate", "ec2:LaunchTemplate")
+SCALING_GROUP: Final = _kind("autoscaling", "Group", "autoscaling:AutoScalingGroup")
+BATCH_COMPUTE: Final = _kind("batch", "ComputeEnvironment", "batch:ComputeEnvironment")
+APP: Final = _kind("sagemaker", "App", "sagemaker:App")
+USER_PROFILE: Final = _kind("sagemaker", "UserProfile", "sagemaker:UserProfile")
+TRACKING_SERVER: Final = _kind("sagemaker", "MlflowTrackingServer", "sagemaker:MlflowTrackingServer")
+NOTEBOOK_LIFECYCLE: Final = _kind(
+    "sagemaker", "NotebookInstanceLifecycleConfiguration", "sagemaker:NotebookInstanceLifecycleConfig"
+)
+BUDGET: Final = _kind("budgets", "Budget", "budgets:Budget")
+ML: Final = ("aws:sagemaker/*", "aws:bedrock/*", "aws-native:sagemaker:*", "aws-native:bedrock:*")
+"""Everything of Amazon SageMaker and Amazon Bedrock."""
+
+# Identities
+ROLE: Final = _kind("iam", "Role", "iam:Role")
+INLINE_POLICY: Final = (
+    *_kind("iam", "RolePolicy", "iam:RolePolicy"),
+    *_kind("iam", "UserPolicy", "iam:UserPolicy"),
+    *_kind("iam", "GroupPolicy", "iam:GroupPolicy"),
+    *_native("iam:Policy"),
+)
+MANAGED_POLICY: Final = _kind("iam", "Policy", "iam:ManagedPolicy")
+POLICY_ATTACHMENT: Final = (
+    *_kind("iam", "RolePolicyAttachment"),
+    *_kind("iam", "UserPolicyAttachment"),
+    *_kind("iam", "GroupPolicyAttachment"),
+    *_kind("iam", "PolicyAttachment"),
+    *_kind("iam", "RolePolicyAttachmentsExclusive"),
+)
+
+BILLED: Final = (
+    *(ENDPOINT + ENDPOINT_CONFIGURATION + MODEL + NOTEBOOK_INSTANCE + DOMAIN + USER_PROFILE + APP + FEATURE_GROUP),
+    *(TRAINING_JOB + TUNING_JOB + PIPELINE + DATA_QUALITY_JOB + MODEL_QUALITY_JOB + MODEL_BIAS_JOB),
+    *(MODEL_EXPLAINABILITY_JOB + MONITORING_SCHEDULE + FLOW_DEFINITION + TRACKING_SERVER),
+    *_kind("sagemaker", "AppImageConfig", "sagemaker:AppImageConfig"),
+    *_kind("sagemaker", "Image", "sagemaker:Image"),
+    *_kind("sagemaker", "ModelPackageGroup", "sagemaker:ModelPackageGroup"),
+    *_kind("sagemaker", "Space", "sagemaker:Space"),
+    *(BUCKET + REPOSITORY + KEY + LAMBDA_FUNCTION + STATE_MACHINE + LOG_GROUP + TOPIC + TRAIL + EVENT_BUS),
+    *(INSTANCE + SCALING_GROUP + BATCH_COMPUTE + CLUSTER + NODE_GROUP),
+    *_kind("ecs", "Cluster", "ecs:Cluster"),
+    *_kind("ecs", "Service", "ecs:Service"),
+    *_kind("sqs", "Queue", "sqs:Queue"),
+    *_kind("secretsmanager", "Secret", "secretsmanager:Secret"),
+    *_kind("dynamodb", "Table", "dynamodb:Table"),
+    *_kind("efs", "FileSystem", "efs:FileSystem"),
+    *_kind("rds", "Instance", "rds:DbInstance"),
+    *_kind("rds", "Cluster", "rds:DbCluster"),
+    *_kind("opensearch", "Domain", "opensearchservice:Domain"),
+    *_kind("ec2", "NatGateway", "ec2:NatGateway"),
+    *_kind("ec2", "VpcEndpoint", "ec2:VpcEndpoint"),
+)
+"""What an ML stack makes, takes tags, and stands on the invoice by itself or through what it starts."""
+
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _SERIES_WITH_DISKS: Final = frozenset(("dl", "i", "im", "is", "trn"))
 _FAMILIES_WITH_DISKS: Final = frozenset(("g5", "g6", "g6e", "g7", "g7e", "gr6", "p5", "p5e", "p5en", "p6", "p6e"))
