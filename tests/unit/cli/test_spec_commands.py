@@ -63,7 +63,7 @@ def test_problems_go_to_standard_error_with_their_lines(tmp_path: Path) -> None:
     lines = done.stderr.splitlines()
     assert lines[0] == "The spec has 2 problems:"
     assert lines[1].startswith(f"{file}:19:33: MLOPS-S012 platform.local.logs.keep: ")
-    assert lines[3].startswith(f"{file}:90:42: MLOPS-S013 training.preprocessing.impute: ")
+    assert lines[3].startswith(f"{file}:94:42: MLOPS-S013 training.preprocessing.impute: ")
     assert "Traceback" not in done.stderr
 
 
@@ -74,7 +74,7 @@ def test_problems_as_json(tmp_path: Path) -> None:
     assert data["valid"] is False
     assert [(p["code"], p["field"], p["line"], p["column"]) for p in data["problems"]] == [
         ("MLOPS-S012", "platform.local.logs.keep", 19, 33),
-        ("MLOPS-S013", "training.preprocessing.impute", 90, 42),
+        ("MLOPS-S013", "training.preprocessing.impute", 94, 42),
     ]
 
 

@@ -85,7 +85,9 @@ def outputs(graph: Graph, kind: str) -> dict[str, Any]:
 
 
 def test_local_platform(declared: Declared, tmp_path: Path) -> None:
-    graph = declared(lambda parts: None)
+    kinds = []
+    graph = declared(lambda parts: kinds.append(parts.platform.kind))
+    assert kinds == ["local"], "the fact of that name takes nothing away"
     store, supervisor = graph.children(component(graph, "LocalPlatform"))
     root = str(tmp_path / ".mlops")
     assert (store.type, store.name, store.inputs) == ("mlops-local:index:Store", "p-store", {"root": root})
