@@ -28,7 +28,7 @@ shell: ## print what plain `pulumi` needs: eval "$$(make -s shell)"
 	@tools/run shell $(WHICH)
 
 ## Develop
-.PHONY: env engine check fmt test bench schema clean
+.PHONY: env engine check fmt test bench schema policies clean
 env: ## make .venv with everything for development
 	@tools/run env dev
 engine: ## find, install or build the Pulumi engine
@@ -47,6 +47,8 @@ bench: ## run the benchmarks (BENCH=serving for one of them)
 	@tools/run bench $(BENCH)
 schema: env ## write the spec's JSON Schema
 	@$(BIN)/mlops schema --output sdk/pulumi_mlops/spec/schema.json
+policies: env ## write docs/policies from the rules
+	@$(BIN)/python -m mlops_policies.documentation
 clean: ## remove what tools left behind; keeps .venv, state and data
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

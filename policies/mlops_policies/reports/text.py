@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
+from mlops_policies import frameworks
 from mlops_policies.findings import Outcome
 from mlops_policies.judge import Result
+from mlops_policies.registry import Rule
 from mlops_policies.reports.report import Report, cited
 
 Style = Callable[..., str]
@@ -74,3 +77,24 @@ def _finding(report: Report, result: Result, style: Style) -> Iterator[str]:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def explained(rule: Rule, style: Style = plain) -> Iterator[str]:
+    """A rule for a reader, line by line."""
+    yield f"{style(rule.id, 'cyan')} ({rule.severity}, pack {rule.pack}, judges a {rule.scope})"
+    yield rule.title
+    yield ""
+    yield rule.description
+    yield ""
+    yield f"{style('fix', 'dim')}         {rule.remediation}"
+    if rule.remedy is not None:
+        yield f"{style('remediates', 'dim')}  at level `remediate`"
+    for name, clauses in rule.references.items():
+        known = frameworks.framework(name)
+        for clause in clauses:
+            yield f"{style('reference', 'dim')}   {known.short} {clause}: {known.clause(clause).title}"
+    if rule.reason:
+        yield f"{style('reason', 'dim')}      {rule.reason}"
+    for name, schema in (rule.parameters.model_json_schema()["properties"] if rule.parameters else {}).items():
+        default = json.dumps(schema.get("default"))
+        yield f"{style('parameter', 'dim')}   {name}: {schema.get('description', '')} Default: {default}."

@@ -1,4 +1,4 @@
-"""Tags, budgets and bounds: `pulumi preview --policy-pack policies/packs/cost`."""
+"""Tags, budgets, bounds and idle resources."""
 
 from mlops_policies.analyzer import serve
 

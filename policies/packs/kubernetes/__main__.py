@@ -1,4 +1,4 @@
-"""Workloads, namespaces and KServe: `pulumi preview --policy-pack policies/packs/kubernetes`."""
+"""Workloads, namespaces and KServe on Kubernetes."""
 
 from mlops_policies.analyzer import serve
 

@@ -1,4 +1,4 @@
-"""Ownership, approval, monitoring and evidence: `pulumi preview --policy-pack policies/packs/ml-governance`."""
+"""Ownership, approval, monitoring, data and evidence of models in production."""
 
 from mlops_policies.analyzer import serve
 

@@ -1,4 +1,4 @@
-"""Encryption, isolation, identities and secrets: `pulumi preview --policy-pack policies/packs/security`."""
+"""Encryption, isolation, identities and secrets of ML resources."""
 
 from mlops_policies.analyzer import serve
 

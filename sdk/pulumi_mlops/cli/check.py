@@ -1,4 +1,4 @@
-"""The commands `check`, `compliance` and `rules`: policies over a spec, a program or a state, with no engine."""
+"""The commands `check` and `compliance`: policies over a spec, a program or a state, with no engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 import yaml
 
-from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text, style
+from pulumi_mlops.cli.output import ExitCode, Failure, print_text, style
 from pulumi_mlops.cli.spec import DEFAULT, AsJson, write
 
 if TYPE_CHECKING:
@@ -118,39 +118,6 @@ def compliance(
         raise typer.Exit(ExitCode.PROBLEM)
 
 
-def rules(
-    name: Annotated[str | None, typer.Argument(metavar="[RULE]", help="Explain this rule. Default: list all.")] = None,
-    pack: Annotated[str | None, typer.Option("--pack", "-p", help="List the rules of this pack.")] = None,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON Schema of the policy configuration instead.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """List the rules of the policy packs, or explain one."""
-    from mlops_policies.documentation import explained
-
-    from mlops_policies import rules as registered
-    from mlops_policies import selected
-    from mlops_policies import settings as configuration
-
-    known = registered()
-    if schema:
-        print_json(configuration.schema())
-        return
-    if name is not None:
-        if name not in known:
-            raise Failure(f"there is no rule {name}", hint="`mlops rules` lists them.")
-        print_text(json.dumps(known[name].as_json(), indent=2) if as_json else explained(known[name]))
-        return
-    listed = _usable(lambda: selected([pack] if pack else []))
-    if as_json:
-        print_json([rule.as_json() for rule in listed])
-        return
-    width = max(len(rule.id) for rule in listed)
-    for rule in listed:
-        print_text(f"{style(rule.id.ljust(width), 'cyan')}  {rule.pack:<13} {rule.severity:<8}  {rule.title}")
-
-
 def judged(
     target: Path,
     environment: str | None,
@@ -171,11 +138,11 @@ def judged(
     from mlops_policies.reports import Report
     from mlops_policies.settings import Settings
 
-    chosen = _usable(lambda: selected(packs))
+    chosen = usable(lambda: selected(packs))
     document = _configured(policy_config)
     found, subject, locate, notes = _subject(target, environment, stack, state)
-    settings: Settings = _usable(lambda: Settings.read(document, environment=environment or found.name))
-    judgement = _usable(lambda: Judge(chosen, settings, evidence=evidence).judgement(found))
+    settings: Settings = usable(lambda: Settings.read(document, environment=environment or found.name))
+    judgement = usable(lambda: Judge(chosen, settings, evidence=evidence).judgement(found))
     judgement.notes.extend(notes)
     return Report(judgement, str(subject), locate, environment or found.name, _digests(subject))
 
@@ -189,7 +156,7 @@ def _subject(
     if state is not None:
         from mlops_policies.sources import state as exported
 
-        return _usable(lambda: exported.read(state)), state, lambda _: Location(str(state)), ()
+        return usable(lambda: exported.read(state)), state, lambda _: Location(str(state)), ()
     from pulumi_mlops.cli import render
 
     if target.suffix == ".py" or target.is_dir():
@@ -226,7 +193,7 @@ def _configured(path: Path | None) -> dict[str, Any]:
     return document
 
 
-def _usable(read: Callable[[], _T]) -> _T:
+def usable(read: Callable[[], _T]) -> _T:
     """What was read; settings and states that can't be used end the command."""
     from mlops_policies import SettingsError
     from mlops_policies.sources.state import StateError
