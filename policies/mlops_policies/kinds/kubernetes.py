@@ -13,14 +13,27 @@ from typing import Any, Final, TypeVar
 from mlops_policies.resources import Resource, Stack, View
 from mlops_policies.values import Undecided
 
-NAMESPACE: Final = ("kubernetes:core/*:Namespace",)
+NAMESPACE: Final = ("kubernetes:core/v1:Namespace",)
 NETWORK_POLICY: Final = ("kubernetes:networking.k8s.io/*:NetworkPolicy", "kubernetes:extensions/*:NetworkPolicy")
-SERVICE_ACCOUNT: Final = ("kubernetes:core/*:ServiceAccount",)
+SERVICE_ACCOUNT: Final = ("kubernetes:core/*:ServiceAccount", "kubernetes:core/*:ServiceAccountPatch")
+ROLE: Final = ("kubernetes:rbac.authorization.k8s.io/*:Role*", "kubernetes:rbac.authorization.k8s.io/*:ClusterRole*")
+"""Roles and cluster roles, and what binds them."""
 RESOURCE_QUOTA: Final = ("kubernetes:core/*:ResourceQuota",)
 LIMIT_RANGE: Final = ("kubernetes:core/*:LimitRange",)
 INFERENCE_SERVICE: Final = ("kubernetes:serving.kserve.io/*:InferenceService",)
 PEER_AUTHENTICATION: Final = ("kubernetes:security.istio.io/*:PeerAuthentication",)
 AUTHORIZATION_POLICY: Final = ("kubernetes:security.istio.io/*:AuthorizationPolicy",)
+
+ACCELERATORS: Final = (
+    "nvidia.com/gpu",
+    "nvidia.com/mig-",
+    "amd.com/gpu",
+    "gpu.intel.com/",
+    "habana.ai/gaudi",
+    "google.com/tpu",
+    "aws.amazon.com/neuron",
+)
+"""How the names of extended resources begin that device plugins give to accelerators."""
 
 _T = TypeVar("_T")
 
@@ -144,9 +157,7 @@ WORKLOADS: Final = tuple(f"kubernetes:{group}/*:{kind}*" for group, _, kind in (
 """Tokens of everything that makes pods."""
 
 LASTING: Final = tuple(
-    f"kubernetes:{group}/*:{kind}*"
-    for (group, _, kind), shape in ((key.partition(":"), shape) for key, shape in SHAPES.items())
-    if shape.lasting
+    f"kubernetes:{key.replace(':', '/*:')}" for key, shape in SHAPES.items() if shape.lasting and not shape.partial
 )
 """Tokens of what serves until it is stopped."""
 
@@ -229,6 +240,15 @@ def thorough(parts: Iterable[Iterable[_T]]) -> Iterator[_T]:
         raise undecided
 
 
+def once(found: Iterable[_T]) -> Iterator[_T]:
+    """Each thing once: what a workflow says for all its steps is found in each of them."""
+    told = set()
+    for thing in found:
+        if thing not in told:
+            told.add(thing)
+            yield thing
+
+
 def pods(resource: Resource) -> Iterator[Pod]:
     """The pods that a resource makes, or changes; none for a kind that makes none.
 
@@ -263,6 +283,23 @@ def named(container: View) -> str:
     """What a message calls a container: its name where it has one, else where it stands."""
     name = container.value("name")
     return name if isinstance(name, str) and name else ".".join(container.path.split(".")[-2:])
+
+
+def entries(view: View, path: str) -> dict[str, View]:
+    """The values of a mapping by key, which may have dots: labels, annotations, amounts. Raises as `known` does."""
+    found = view.known(path)
+    items = found.items() if isinstance(found, Mapping) else ()
+    return {str(key): View(view.resource, value, f"{view.at(path)}.{key}") for key, value in items}
+
+
+def accelerators(container: View) -> set[str]:
+    """The extended resources that a container asks for and that are accelerators: `nvidia.com/gpu`.
+
+    Raises:
+        Undecided: its resources are not known yet.
+    """
+    paths = ("resources.limits", "resources.requests", "resourcesPerNode.limits", "resourcesPerNode.requests")
+    return {name for path in paths for name in entries(container, path) if name.startswith(ACCELERATORS)}
 
 
 def namespace(stack: Stack, resource: Resource) -> str:
