@@ -6,7 +6,7 @@ Names are compared without prefix, case and punctuation: `risk-tier`, `RiskTier`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlops_policies.resources import Resource, View
@@ -34,6 +34,13 @@ def label(resource: Resource, name: str) -> str | None:
     return None
 
 
+def entries(view: View, path: str = "") -> dict[str, View]:
+    """The entries of a mapping by their keys, which may hold dots as those of Kubernetes do. Raises as `known` does."""
+    found = view.view(path)
+    node = found.node if isinstance(found.node, Mapping) else {}
+    return {str(key): View(found.resource, value, found.at(str(key))) for key, value in node.items()}
+
+
 def _labels(resource: Resource) -> Iterator[tuple[str, Any]]:
     if resource.type.startswith("kubernetes:"):
         yield from _pairs(resource, "metadata.labels")
@@ -47,10 +54,8 @@ def _labels(resource: Resource) -> Iterator[tuple[str, Any]]:
 
 
 def _pairs(view: View, path: str) -> Iterator[tuple[str, Any]]:
-    if keys := view.keys(path):
-        # Not by a dotted path: keys of Kubernetes hold dots.
-        values = view.view(path).node
-        yield from ((key, values[key]) for key in keys if key in values)
+    if found := entries(view, path):
+        yield from ((key, part.value()) for key, part in found.items())
         return
     for item in view.each(path):
         if key := item.text("key"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -91,7 +91,7 @@ def sources(stack: Stack, resource: Resource) -> list[View]:
     return [data.view(f"sources.{name}") for data in about(stack, resource, DATASET) for name in data.keys("sources")]
 
 
-def classified(stack: Stack, resource: Resource, classifications: Iterable[str]) -> bool:
+def classified(stack: Stack, resource: Resource, classifications: Sequence[str]) -> bool:
     """Whether a source of a resource's model has one of some classifications."""
     return any(source.text("classification") in classifications for source in sources(stack, resource))
 
