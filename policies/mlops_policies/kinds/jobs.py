@@ -247,9 +247,9 @@ def _of_states(machine: View) -> Iterator[Job]:
         state = View(states.resource, states.node.get(name), states.at(name))
         api, _, action = (state.text("resource") or "").rpartition(":")
         if api.endswith(":sagemaker") and (shape := _CALLS.get(action.partition(".")[0])):
-            for path in ("parameters", "arguments"):
-                if state.has(path):
-                    yield from _requests(state.view(path), shape, f"state {name}")
+            # JSONPath states have parameters, JSONata states arguments.
+            request = state.view("arguments" if state.has("arguments") else "parameters")
+            yield from _requests(request, shape, f"state {name}")
         for branch in state.each("branches"):
             yield from _of_states(branch)
         for inner in ("itemProcessor", "iterator"):

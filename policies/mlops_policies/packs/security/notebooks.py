@@ -52,7 +52,10 @@ def notebook_no_direct_internet(notebook: Resource) -> Iterator[Finding]:
     },
 )
 def notebook_in_vpc(notebook: Resource) -> Iterator[Finding]:
-    """Notebook instances run in a VPC of yours."""
+    """Notebook instances run in a VPC of yours.
+
+    What they reach is then decided by its security groups and routes, and seen in its flow logs.
+    """
     if not notebook.has("subnetId"):
         yield notebook.finding("it runs in no VPC of yours", "subnetId")
 
