@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mlops_runtime.stores.control import Control
 from tests.e2e.conftest import REPOSITORY, PulumiProject, free_port, post
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
@@ -94,6 +95,12 @@ def test_wine_tells_three_classes(example: Callable[[str], PulumiProject]) -> No
     archive = next(edge.glob("*.zip"))
     assert any(name.endswith("model.onnx") for name in zipfile.ZipFile(archive).namelist())
     changes_nothing_and_leaves_nothing(project, outputs["url"])
+
+    declared, withdrawn = reversed(Control(project.store / "control.db").audit_log(action="govern"))
+    assert (declared.actor, declared.subject) == ("ada", "wine")
+    assert declared.details["governance"]["oversight"]["contact"] == "cellar@example.com"
+    assert withdrawn.details == {"withdrawn": declared.details["digest"]}
+    assert "- To be reviewed or retired by: 2027-11-01" in (project.store / "bundles/wine/1/card.md").read_text()
 
 
 PATIENT = {"age": 50.0, "sex": "a", "blood_pressure": 95.0, "hdl": 50.0, "log_triglycerides": 4.6, "glucose": 91.0}
