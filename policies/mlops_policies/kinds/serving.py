@@ -16,7 +16,7 @@ def containers(served: Resource) -> Iterator[View]:
     """The containers that serve; a KServe `model` is one."""
     if served.type.startswith("kubernetes:"):
         for pod in kubernetes.pods(served):
-            yield from kubernetes.containers(pod, init=False, ephemeral=False)
+            yield from kubernetes.containers(pod)
         return
     yield from served.each("primaryContainer")
     yield from served.each("containers")
