@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mlops_policies.kinds import aws
+from mlops_policies.kinds.kubernetes import entries
 from mlops_policies.resources import Resource, View
 from mlops_policies.values import UNKNOWN, Undecided
 
@@ -242,9 +243,7 @@ def _of_steps(steps: Iterable[View]) -> Iterator[Job]:
 
 
 def _of_states(machine: View) -> Iterator[Job]:
-    states = machine.view("states")
-    for name in states.keys(""):
-        state = View(states.resource, states.node.get(name), states.at(name))
+    for name, state in entries(machine, "states").items():
         api, _, action = (state.text("resource") or "").rpartition(":")
         if api.endswith(":sagemaker") and (shape := _CALLS.get(action.partition(".")[0])):
             # JSONPath states have parameters, JSONata states arguments.

@@ -10,7 +10,7 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, Job, Work, jobs
-from mlops_policies.kinds.kubernetes import thorough
+from mlops_policies.kinds.kubernetes import once, thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, View
 from mlops_policies.values import Undecided
@@ -76,7 +76,7 @@ def image_pinned_digest(resource: Resource, parameters: Images) -> Iterator[Find
     jobs (in pipelines and state machines too), Studio images, Lambda functions, ECS tasks, and all that makes pods on
     Kubernetes.
     """
-    yield from thorough(_unpinned(view, path, parameters) for view, path in _images(resource))
+    yield from once(thorough(_unpinned(view, path, parameters) for view, path in _images(resource)))
 
 
 def _pulled(container: View) -> Iterator[Finding]:
@@ -101,7 +101,8 @@ def _bearer(view: View) -> str:
         return view.name
     if view is view.resource:
         return "it"
-    return f"container {kubernetes.named(view)}"
+    name = view.value("name")
+    return f"container {name}" if isinstance(name, str) and name else "a container"
 
 
 def _images(resource: Resource) -> Iterator[tuple[View, str]]:
