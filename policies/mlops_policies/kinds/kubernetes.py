@@ -191,7 +191,7 @@ class Part(View):
 
     def _lacks(self, path: str) -> bool:
         top = path.partition(".")[0]
-        return bool(top) and isinstance(self.node, Mapping) and self.node.get(top) is None
+        return bool(top) and (self.node is None or (isinstance(self.node, Mapping) and self.node.get(top) is None))
 
 
 class Pod(Part):
@@ -282,7 +282,7 @@ def containers(pod: Pod, *, started: bool = True) -> Iterator[View]:
 def named(container: View) -> str:
     """What a message calls a container: its name where it has one, else where it stands."""
     name = container.value("name")
-    return name if isinstance(name, str) and name else ".".join(container.path.split(".")[-2:])
+    return name if isinstance(name, str) and name else container.path.removeprefix("spec.")
 
 
 def entries(view: View, path: str) -> dict[str, View]:
