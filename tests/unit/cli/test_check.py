@@ -34,6 +34,7 @@ training:
   source: planes
   label: seats
   inputs: [engines, year]
+  estimator: sklearn.linear_model.LinearRegression
 evaluation:
   floors: { r2: 0.1 }
 endpoints:

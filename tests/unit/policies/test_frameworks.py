@@ -98,6 +98,6 @@ def test_what_is_not_there_is_named_with_what_there_is() -> None:
     ],
 )
 def test_a_file_with_a_slip_is_refused(name: str, clauses: str, problem: str) -> None:
-    text = f"{{id: twice, title: T, version: V, source: S, selectable: false, clauses: {clauses}}}"
+    text = f"{{id: twice, short: T, title: T, version: V, source: S, selectable: false, clauses: {clauses}}}"
     with pytest.raises(ValueError, match=problem):
         frameworks._framework(name, text)
