@@ -114,10 +114,10 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
     def Remediate(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Mend a resource by the rules whose level is `remediate`."""
         response = analyzer_pb2.RemediateResponse()
-        wire = json_format.MessageToDict(request.properties)
-        for rule, level in self.judge.levels.items():
-            if level is not Level.REMEDIATE or rule.remedy is None:
-                continue
+        mending = [rule for rule, level in self.judge.levels.items() if level is Level.REMEDIATE and rule.remedy]
+        # Asked of every resource, whether or not anything mends: decoded only then.
+        wire = json_format.MessageToDict(request.properties) if mending else {}
+        for rule in mending:
             resource = _resource(request, wire)
             found = [result for result in self.judge.resource(resource) if result.rule is rule and result.blocks]
             if found and (mended := self._mended(rule, resource)) is not None:
@@ -144,9 +144,11 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         """Judge the stack when everything is registered, and the judgement itself."""
         response = analyzer_pb2.AnalyzeResponse()
         stack = self._stack(request)
-        self._report(response, self.judge.stack(stack))
-        judged = [result for resource in stack.resources for result in self.judge.resource(resource)]
-        self._report(response, self.judge.last(stack, [*judged, *self.judge.stack(stack)]))
+        found = list(self.judge.stack(stack))
+        self._report(response, found)
+        if any(rule.last for rule in self.judge.levels):
+            judged = [result for resource in stack.resources for result in self.judge.resource(resource)]
+            self._report(response, self.judge.last(stack, [*judged, *found]))
         return response
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:

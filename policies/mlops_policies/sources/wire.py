@@ -21,12 +21,13 @@ _UNKNOWNS: Final = frozenset(
         "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
         "030794c1-ac77-496b-92df-f27374a8bd58",
         "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     )
 )
 
 
 def decoded(value: Any) -> Any:
-    """A value with unknowns as `UNKNOWN` and secrets as `Secret`, without the keys that providers add for themselves."""
+    """A value with unknowns as `UNKNOWN` and secrets as `Secret`, without keys that providers add for themselves."""
     if isinstance(value, str):
         return UNKNOWN if value in _UNKNOWNS else value
     if isinstance(value, list):
