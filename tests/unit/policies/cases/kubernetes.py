@@ -332,7 +332,10 @@ CASES = {
             space(**{"pod-security.kubernetes.io/warn": "restricted"}),
             space(kind="NamespacePatch", **{ENFORCE: "privileged"}),
         ],
-        undecided=[space(**{ENFORCE: UNKNOWN}), policy.resource("kubernetes:core/v1:Namespace", metadata=UNKNOWN)],
+        undecided=[
+            policy.resource("kubernetes:core/v1:Namespace", metadata={"labels": {ENFORCE: UNKNOWN}}),
+            policy.resource("kubernetes:core/v1:Namespace", metadata=UNKNOWN),
+        ],
     ),
     "default-deny-network": Case(
         passing=[
