@@ -125,7 +125,7 @@ BILLED: Final = (
     *_kind("sqs", "Queue", "sqs:Queue"),
     *_kind("secretsmanager", "Secret", "secretsmanager:Secret"),
     *_kind("dynamodb", "Table", "dynamodb:Table"),
-    *_kind("efs", "FileSystem", "efs:FileSystem"),
+    *_kind("efs", "FileSystem"),
     *_kind("rds", "Instance", "rds:DbInstance"),
     *_kind("rds", "Cluster", "rds:DbCluster"),
     *_kind("opensearch", "Domain", "opensearchservice:Domain"),
