@@ -66,8 +66,7 @@ def _scaling(scaled: Resource) -> Iterator[tuple[View, str, str, bool]]:
             yield scaled.view("scalingConfig"), "minSize", "maxSize", True
     elif scaled.kind == "InferenceService":
         for part in (scaled.view(f"spec.{name}") for name in _PARTS if scaled.has(f"spec.{name}")):
-            if part.has("maxReplicas") or not label(scaled, "max-scale"):
-                yield part, "minReplicas", "maxReplicas", _on_knative(scaled)
+            yield part, "minReplicas", "maxReplicas", _on_knative(scaled)
     elif scaled.kind == "ScaledObject":
         yield scaled.view("spec"), "minReplicaCount", "maxReplicaCount", True
     else:
