@@ -147,7 +147,11 @@ def special_data_justified(data: Resource) -> Iterator[Finding]:
     },
 )
 def dpia_reference(registry: Resource, stack: Stack) -> Iterator[Finding]:
-    """The impact on people is assessed before personal data are used at a high risk, or special categories at all."""
+    """The impact on people is assessed before personal data are used at a high risk, or special categories at all.
+
+    Health information is among the special categories. Judged is that an assessment is named; what it says, people
+    judge.
+    """
     if mlops.classified(stack, registry, mlops.SPECIAL):
         what = "special categories of personal data"
     elif mlops.high_risk(stack, registry) and mlops.classified(stack, registry, mlops.PERSONAL):

@@ -20,7 +20,11 @@ rule = pack("ml-governance")
     "off for ever by the person whom it binds.",
 )
 def exemption_valid(judged: Judged) -> Iterator[Finding]:
-    """Every exemption excuses something, for a reason, until a day, approved by somebody other than the owner."""
+    """Every exemption excuses something, for a reason, until a day, approved by somebody other than the owner.
+
+    One that excuses nothing is not needed, and would hide what comes later. Where a rule is not decided yet, its
+    exemptions wait with it.
+    """
     for component in judged.stack.of(*GOVERNING):
         component.value("governance.exemptions" if component.kind == "MLStack" else "exemptions")
     seen: set[tuple[str, str]] = set()

@@ -102,7 +102,10 @@ def model_has_card(registry: Resource, stack: Stack) -> Iterator[Finding]:
     },
 )
 def model_has_intended_purpose(registry: Resource) -> Iterator[Finding]:
-    """A model says what it is for, and what it is not for."""
+    """A model says what it is for, and what it is not for.
+
+    Both go into the card of each version, where users of the model find them.
+    """
     for name, what in (("purpose", "what the model is for"), ("limitations", "which uses it is not fit for")):
         if not registry.has(name):
             yield registry.finding(f"it is not stated {what}", name, field=f"identity.{name}")
@@ -149,7 +152,11 @@ def model_has_risk_tier(model: Resource) -> Iterator[Finding]:
     },
 )
 def human_oversight_declared(registry: Resource, stack: Stack) -> Iterator[Finding]:
-    """A person or role watches every high-risk model in use, and may stop it."""
+    """A person or role watches every high-risk model in use, and may stop it.
+
+    Judged is that the role and its address are declared; whether those people have the competence, training and
+    authority that the law asks for, no tool can tell.
+    """
     if not mlops.high_risk(stack, registry):
         return
     declared = mlops.governance(stack, registry)
@@ -180,7 +187,10 @@ class Review(Parameters):
     parameters=Review,
 )
 def model_review_current(registry: Resource, stack: Stack, parameters: Review) -> Iterator[Finding]:
-    """A model has a day by which it is reviewed or retired, and that day is not past."""
+    """A model has a day by which it is reviewed or retired, and that day is not past.
+
+    Data and use move on while the model stays: somebody must look again, and decide whether it is still fit.
+    """
     text = mlops.governance(stack, registry).text("reviewBy")
     try:
         due = date.fromisoformat(text) if text else None

@@ -124,7 +124,11 @@ def bias_check_high_risk(model: Resource, stack: Stack) -> Iterator[Finding]:
     },
 )
 def explainability_high_risk(model: Resource, stack: Stack) -> Iterator[Finding]:
-    """It is measured what the predictions of a high-risk model depend on."""
+    """It is measured what the predictions of a high-risk model depend on.
+
+    Our pipelines measure permutation importance of each input (Breiman 2001), which goes into the card; SageMaker has
+    schedules of the type ModelExplainability. To explain a single decision to a person, neither is enough.
+    """
     if not mlops.high_risk(stack, model):
         return
     if model.type != mlops.REGISTRY:
