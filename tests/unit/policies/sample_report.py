@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from mlops_policies import Finding, Judge, Resource, Rule, Secret, Settings, Severity, Stack
+from mlops_policies import Finding, Judge, Resource, Rule, Secret, Settings, Stack
 from mlops_policies.reports import Location, Report
 from mlops_policies.settings import Exemption
 from pulumi_mlops.testing import policy
+from tests.unit.policies.kit import BUCKET, rule
 
 CANARY = "hunter2-Zq8wTr4vXs"
 HOSTILE = "<script>alert(1)</script>|`x`\x1b[31m"
 AT = datetime(2026, 10, 1, 12, 30, tzinfo=UTC)
-BUCKET = "aws:s3/bucket:Bucket"
-
-
-def rule(name: str, check: Callable[..., Iterator[Finding]], **other: Any) -> Rule:
-    """A rule over buckets."""
-    facts: dict[str, Any] = {
-        "pack": "security",
-        "severity": Severity.HIGH,
-        "on": (BUCKET,),
-        "graph": False,
-        "remediation": "Mend it.",
-        "references": {"soc2": ["CC6.1"]},
-    }
-    return Rule(id=name, check=check, **{**facts, **other})
 
 
 def encrypted(bucket: Resource) -> Iterator[Finding]:
@@ -58,10 +46,10 @@ def broken(bucket: Resource) -> Iterator[Finding]:
     yield
 
 
-ENCRYPTED = rule("encrypted", encrypted, references={"soc2": ["CC6.1"], "gdpr": ["Art. 32(1)(a)"]})
-NAMED = rule("named", named, severity=Severity.LOW, pack="cost", references={"soc2": ["CC8.1"]})
-FEW = rule("few", few, on=(), references={}, reason="Fewer are easier to watch.")
-BROKEN = rule("broken", broken, references={"soc2": ["CC7.2"]})
+ENCRYPTED = rule(encrypted, BUCKET, references={"soc2": ["CC6.1"], "gdpr": ["Art. 32(1)(a)"]})
+NAMED = replace(rule(named, BUCKET, severity="low", references={"soc2": ["CC8.1"]}), pack="cost")
+FEW = rule(few)
+BROKEN = rule(broken, BUCKET, references={"soc2": ["CC7.2"]})
 RULES = (ENCRYPTED, NAMED, FEW, BROKEN)
 
 EXEMPTION = Exemption("encrypted", "logs", "no personal data", "grace", "SEC-7", date(2027, 1, 31))

@@ -172,9 +172,11 @@ class Assessment:
         return (
             "This report tells what the resources of one stack declare, as far as rules can judge it. It is no "
             "certificate and no legal advice, and it claims only what was checked: a clause is “met” where every "
-            "rule for it ran, at least one looked at something here, and none found anything wrong. What no tool can "
-            "check is stated under each clause, and remains to be shown by people. Whether what runs is what was "
-            "declared, and whether a clause applies to the stack at all, is not part of it."
+            "rule for it ran, at least one looked at something here, and none found anything wrong. A rule that asks "
+            "nothing of this stack, as one for high-risk models does not of others, finds nothing wrong either: the "
+            "evidence tells what it read. What no tool can check is stated under each clause, and remains to be shown "
+            "by people. Whether a clause applies to the stack at all, and whether what runs is what was declared, is "
+            "not part of it."
         )
 
     def as_json(self) -> dict[str, Any]:
