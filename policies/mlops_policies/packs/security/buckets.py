@@ -128,7 +128,7 @@ def bucket_no_public_access(bucket: Resource, stack: Stack) -> Iterator[Finding]
     an ACL nor a bucket policy grants anything to everybody. A statement for everybody with a condition on the account,
     organisation, network or resource that a request comes from is not public, as S3 sees it.
     """
-    policies = (_public_policy(owner, path) for owner, path in _policies(bucket, stack))
+    policies = (_public_policy(bucket, owner, path) for owner, path in _policies(bucket, stack))
     yield from thorough((_public_acl(bucket, stack), *policies, _unblocked(bucket, stack)))
 
 
@@ -214,18 +214,24 @@ def _public_acl(bucket: Resource, stack: Stack) -> Iterator[Finding]:
     lists = stack.referring(bucket, aws.BUCKET_ACL, "bucket", *_NAMES)
     for owner, path in ((bucket, "acl"), (bucket, "accessControl"), *((found, "acl") for found in lists)):
         if (owner.text(path) or "").replace("-", "").casefold() in _PUBLIC_ACLS:
-            yield owner.finding("its ACL lets everybody in", path)
+            yield _open(bucket, owner, "ACL", path)
     granted = [(grant, "uri") for grant in bucket.each("grants")]
     for found in lists:
         granted += [(grant, "grantee.uri") for grant in found.view("accessControlPolicy").each("grants")]
     for grant, path in granted:
         if (grant.text(path) or "").endswith(_PUBLIC_GROUPS):
-            yield grant.finding("a grant lets everybody in", path)
+            yield _open(bucket, grant, "grant", path)
 
 
-def _public_policy(owner: View, path: str) -> Iterator[Finding]:
+def _public_policy(bucket: Resource, owner: View, path: str) -> Iterator[Finding]:
     if any(statement.public() for statement in iam.statements(owner, path)):
-        yield owner.finding("its policy lets everybody in", path)
+        yield _open(bucket, owner, "policy", path)
+
+
+def _open(bucket: Resource, part: View, what: str, path: str) -> Finding:
+    if part.resource is bucket:
+        return part.finding(f"its {what} lets everybody in", path)
+    return bucket.finding(f"the {what} of {part.resource.name} lets everybody in")
 
 
 def _unblocked(bucket: Resource, stack: Stack) -> Iterator[Finding]:
