@@ -71,8 +71,10 @@ def _test(suite: Element, report: Report, results: Sequence[Result]) -> None:
 def _decided(test: Element, tag: str, report: Report, results: Sequence[Result]) -> None:
     first = results[0]
     message = f"exempted: {first.exemption.reason}" if first.exemption else "; ".join(r.message for r in results)
-    kind = {} if tag == "skipped" else {"type": str(first.rule.severity)}
-    SubElement(test, tag, message=visible(message), **kind).text = visible("\n".join(_told(report, results)))
+    told = SubElement(test, tag, message=visible(message))
+    told.text = visible("\n".join(_told(report, results)))
+    if tag != "skipped":
+        told.set("type", str(first.rule.severity))
 
 
 def _told(report: Report, results: Iterable[Result]) -> Iterable[str]:

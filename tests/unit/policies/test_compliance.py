@@ -54,6 +54,12 @@ def locked(bucket: Resource) -> Iterator[Finding]:
         yield bucket.finding("there is no lock", "lock")
 
 
+def loud(bucket: Resource) -> Iterator[Finding]:
+    """Buckets are quiet."""
+    yield bucket.finding(f"it is called {HOSTILE}", HOSTILE, field=HOSTILE)
+
+
+LOUD = rule(loud, BUCKET, references={"soc2": [CLAUSE]})
 LOCKED = rule(locked, BUCKET, severity="low", references={"soc2": [CLAUSE]})
 
 
@@ -227,7 +233,7 @@ def test_links_within_a_report_lead_somewhere(page: Write) -> None:
 @FORMATS
 def test_no_text_becomes_markup(page: Write) -> None:
     hostile = replace(EXEMPTION, resource=HOSTILE, reason=HOSTILE, ticket=HOSTILE)
-    report = sample(exemptions=(hostile,))
+    report = sample(ENCRYPTED, LOUD, exemptions=(hostile,))
     report.judgement.notes.append(HOSTILE)
     report = replace(report, subject=HOSTILE, stack=HOSTILE, digests={HOSTILE: HOSTILE})
     written = page(assess(report, "soc2"))
@@ -257,10 +263,13 @@ def test_the_bar_has_a_part_for_each_status_in_proportion() -> None:
     assessment = assess(sample(), "soc2")
     tree = parsed(to_html(assessment))
     bar = next(tree.iter("{http://www.w3.org/2000/svg}svg"))
-    parts = {one.get("class"): float(one.get("width")) for one in bar}
-    scale = 600 / len(assessment.clauses)
-    expected = {str(found).replace(" ", "-"): count * scale for found, count in assessment.counts.items() if count}
-    assert parts == pytest.approx(expected, abs=0.06)
+    counts = {str(found).replace(" ", "-"): count for found, count in assessment.counts.items() if count}
+    assert [part.get("class") for part in bar] == list(counts)
+    scale, at = 600 / len(assessment.clauses), 0.0
+    for part, count in zip(bar, counts.values(), strict=True):
+        assert float(part.get("x")) == pytest.approx(at, abs=0.06)
+        assert float(part.get("width")) == pytest.approx(count * scale, abs=0.06)
+        at += count * scale
 
 
 def test_each_status_has_a_colour_and_a_meaning() -> None:
