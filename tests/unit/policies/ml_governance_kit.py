@@ -115,7 +115,7 @@ def inference_service(predictor: Any = None, *, annotations: Any = None, **metad
     )
 
 
-def served(uri: str, **container: Any) -> Resource:
+def served(uri: Any, **container: Any) -> Resource:
     """An InferenceService of a model at an address."""
     return inference_service({"model": {"modelFormat": {"name": "sklearn"}, "storageUri": uri, **container}})
 

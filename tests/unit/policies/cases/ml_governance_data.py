@@ -16,8 +16,8 @@ from tests.unit.policies.ml_governance_kit import HIGH, bucket, dataset, governa
 PERSONAL = {"classification": "personal", "purpose": "Bookings.", "retention": 86_400.0}
 HEALTH = {**PERSONAL, "classification": "health"}
 TAGS = {"classification": "Personal"}
-EU = {"region": "eu-west-1"}
-US = {"region": "us-east-1"}
+EU: dict[str, Any] = {"region": "eu-west-1"}
+US: dict[str, Any] = {"region": "us-east-1"}
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 
 

@@ -76,7 +76,7 @@ def topic() -> Resource:
 
 
 def subscription() -> Resource:
-    props = {"protocol": "email", "endpoint": "ada@example.com"}
+    props: dict[str, Any] = {"protocol": "email", "endpoint": "ada@example.com"}
     return resource("aws:sns/topicSubscription:TopicSubscription", "ada", refers={"topic": topic()}, **props)
 
 
