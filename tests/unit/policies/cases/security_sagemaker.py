@@ -139,18 +139,27 @@ ISOLATED = {"enableNetworkIsolation": True}
 ENCRYPTED = {"enableInterContainerTrafficEncryption": True}
 KEYED = {"ResourceConfig": {"VolumeKmsKeyId": ARN}, "OutputDataConfig": {"KmsKeyId": ARN}}
 
+# A family of each kind that has NVMe disks: by its letters, by its series, by itself.
+WITH_DISKS = (
+    *("m5d", "c6gd", "g4dn", "p4de", "m6id"),
+    *("dl1", "i3en", "im4gn", "is4gen", "trn1n"),
+    *("g5", "g6", "g6e", "g7", "g7e", "gr6", "p5", "p5e", "p5en", "p6-b200", "p6e-gb200"),
+)
+
 CASES = {
     "encrypt-endpoint-volume": Case(
         passing=[
             endpoint(kmsKeyArn=ARN),
             native_endpoint({"instanceType": "ml.m5.large"}, kmsKeyId=ARN),
             endpoint({"modelName": "churn", "serverlessConfig": {"maxConcurrency": 5, "memorySizeInMb": 2048}}),
+            *(endpoint({"instanceType": f"ml.{family}.8xlarge"}) for family in WITH_DISKS),
             endpoint({"instanceType": "ml.g5.xlarge"}, {"instanceType": "ml.m5d.large"}),
         ],
         failing=[
             endpoint(),
             endpoint(kmsKeyArn=AWS_KEY),
             endpoint(kmsKeyArn=""),
+            *(endpoint({"instanceType": f"ml.{family}.8xlarge"}) for family in ("g5g", "inf2", "p3", "r8g", "c6i")),
             endpoint({"instanceType": "ml.g5.xlarge"}, {"instanceType": "ml.m5.large"}),
             endpoint(
                 {"serverlessConfig": {"maxConcurrency": 5}}, shadowProductionVariants=[{"instanceType": "ml.m5.large"}]
@@ -250,6 +259,16 @@ CASES = {
                 Machine="ml.g5.xlarge",
             ),
             machine(Train=state("sagemaker:createTrainingJob.sync", **KEYED), Tell=state("sns:publish")),
+            machine(Train={**state("sagemaker:createTrainingJob"), "Parameters": None, "Arguments": KEYED}),
+            pipeline(
+                step("Tuning", TrainingJobDefinitions=[KEYED, KEYED]),
+                step(
+                    "Processing",
+                    ProcessingResources={"ClusterConfig": {"VolumeKmsKeyId": ARN}},
+                    ProcessingOutputConfig={"KmsKeyId": ARN},
+                ),
+                step("Transform", TransformResources={"VolumeKmsKeyId": ARN}, TransformOutput={"KmsKeyId": ARN}),
+            ),
         ],
         failing=[
             definition(output=ARN),
@@ -270,6 +289,8 @@ CASES = {
             pipeline(step("Training", **{**KEYED, "OutputDataConfig": {}})),
             pipeline(step("Condition", IfSteps=[step("Transform")], ElseSteps=[])),
             pipeline(step("Condition", IfSteps=[], ElseSteps=[step("QualityCheck")])),
+            pipeline(step("ClarifyCheck")),
+            machine(Tune=state("sagemaker:createHyperParameterTuningJob.sync", TrainingJobDefinition={})),
             pipeline(step("Processing", ProcessingResources={"ClusterConfig": {"InstanceType": "ml.m5.large"}})),
             pipeline(step("Tuning", TrainingJobDefinition={**KEYED, "ResourceConfig": {}})),
             machine(Score=state("sagemaker:createTransformJob.sync")),
@@ -298,6 +319,7 @@ CASES = {
             resource("aws:sagemaker/pipeline:Pipeline", "pipe", pipelineDefinition=UNKNOWN),
             resource("aws:sagemaker/pipeline:Pipeline", "pipe", pipelineDefinitionS3Location={"bucket": "b"}),
             resource("aws:sfn/stateMachine:StateMachine", "flow", definition="{not json"),
+            resource("aws-native:stepfunctions:StateMachine", "flow", definitionS3Location={"bucket": "b"}),
             pipeline(step("Training", **{**KEYED, "ResourceConfig": {"InstanceType": {"Get": "Parameters.Machine"}}})),
         ],
         set_unknown=[
@@ -369,6 +391,7 @@ CASES = {
             model(enableNetworkIsolation=UNKNOWN),
             machine(Train=state("sagemaker:createTrainingJob", **{"EnableNetworkIsolation.$": "$.isolated"})),
             machine(Train=state("sagemaker:createTrainingJob", EnableNetworkIsolation="{% $isolated %}")),
+            pipeline(step("Training", EnableNetworkIsolation={"Std:JsonGet": {"Path": "isolated"}})),
         ],
     ),
     "monitor-job-isolation": Case(
