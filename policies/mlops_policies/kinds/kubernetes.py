@@ -359,9 +359,9 @@ def _steps(item: View, shape: Shape) -> Iterator[Pod]:
 
 def _containers(pod: Pod, path: str) -> Iterator[View]:
     found = pod.view(path)
-    defaults = pod.inherited.view(path) if pod.inherited else None
+    defaults = pod.inherited.view(path) if pod.inherited else View(pod.resource, None, "")
     if isinstance(found.node, list):
         yield from found.each()
     elif isinstance(found.node, Mapping):
-        inherits = defaults is not None and isinstance(defaults.node, Mapping) and defaults.node is not found.node
-        yield Part(found, Part(defaults)) if defaults and inherits else found
+        # a step that has no container of its own has the defaults' one
+        yield found if defaults.node in (None, found.node) else Part(found, Part(defaults))

@@ -56,7 +56,7 @@ def kserve_mtls_strict(service: Resource, stack: Stack, parameters: Mesh) -> Ite
     """
     for holder in ("metadata.annotations", "metadata.labels"):
         flag = entries(service, holder).get(_INJECT)
-        if flag is not None and not flag.flag(default=True):
+        if flag is not None and flag.text() == "false":
             yield service.finding("it stays out of the mesh, which encrypts nothing then", f"{holder}.{_INJECT}")
     policies = _applying(service, stack, kubernetes.PEER_AUTHENTICATION, parameters)
     for policy in policies["service"]:
