@@ -179,10 +179,20 @@ def _found(resource: Resource) -> Iterator[Job]:
     elif resource.type in aws.TUNING_JOB:
         yield from _requests(resource, _TRAINING, "the tuning job")
     elif resource.type in aws.PIPELINE:
-        definition = _document(resource, "pipelineDefinition", "pipelineDefinitionBody", "pipelineDefinitionS3Location")
-        yield from _of_steps(definition.each("steps"))
+        yield from _of_steps(definition(resource).each("steps"))
     elif resource.type in aws.STATE_MACHINE:
-        yield from _of_states(_document(resource, "definition", "definitionString", "definitionS3Location"))
+        yield from _of_states(definition(resource))
+
+
+def definition(workflow: Resource) -> View:
+    """The document of a pipeline or state machine, written as this module says.
+
+    Raises:
+        Undecided: it is not known yet, or not here.
+    """
+    if workflow.type in aws.PIPELINE:
+        return _document(workflow, "pipelineDefinition", "pipelineDefinitionBody", "pipelineDefinitionS3Location")
+    return _document(workflow, "definition", "definitionString", "definitionS3Location")
 
 
 def _document(resource: Resource, path: str, body: str, elsewhere: str) -> View:

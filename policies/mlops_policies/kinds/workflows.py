@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from mlops_policies.kinds import aws
+from mlops_policies.kinds.jobs import definition
 from mlops_policies.kinds.labels import entries
 from mlops_policies.resources import Resource, View
-from mlops_policies.values import Undecided
 
 WORKFLOWS: Final = (*aws.PIPELINE, *aws.STATE_MACHINE)
 """Resources that hold a workflow."""
@@ -17,7 +17,6 @@ _CHECKS = ("QualityCheck", "ClarifyCheck")
 _TRAINING = ("Training", "Tuning", "AutoML")
 _TRAINING_CALLS = ("createTrainingJob", "createHyperParameterTuningJob", "createAutoMLJob", "createAutoMLJobV2")
 _DEPLOYING_CALLS = ("createEndpoint", "updateEndpoint")
-_DOCUMENTS = ("pipelineDefinition", "definition", "definitionString")
 
 
 def ungated(workflow: Resource) -> str | None:
@@ -28,48 +27,31 @@ def ungated(workflow: Resource) -> str | None:
     state machine, a Choice or a wait for a callback must be on every way from training to the endpoint.
 
     Raises:
-        Undecided: see `definition`.
+        Undecided: see `jobs.definition`.
     """
     if workflow.type in aws.PIPELINE:
         return _ungated_step(definition(workflow))
     return _ungated_state(definition(workflow))
 
 
-def definition(workflow: Resource) -> View:
-    """The workflow's document.
-
-    Raises:
-        Undecided: it is not known yet, is no JSON, or is kept elsewhere.
-    """
-    for name in _DOCUMENTS:
-        if workflow.has(name):
-            found = workflow.json(name)
-            # aws-native wraps a pipeline's document.
-            bodies = [body for body in ("PipelineDefinitionBody", "pipelineDefinitionBody") if found.has(body)]
-            return found.json(bodies[0]) if bodies else found
-    raise Undecided(_DOCUMENTS[0], "is not in the program", workflow.urn)
-
-
-def approved(workflow: Resource) -> Iterator[str]:
-    """Names of a SageMaker pipeline's steps that register versions as approved. Raises as `definition` does."""
-    if workflow.type in aws.PIPELINE:
-        document = definition(workflow)
-        yield from (step.text("Name") or "" for step in _steps(document) if _registers_approved(step, document))
+def approves(pipeline: Resource) -> bool:
+    """Whether a step of a SageMaker pipeline registers versions as approved. Raises as `ungated` does."""
+    return any(_registers_approved(step) for step in _steps(definition(pipeline)))
 
 
 def _steps(document: View) -> Iterator[View]:
-    for name in ("Steps", "IfSteps", "ElseSteps"):
+    for name in ("steps", "ifSteps", "elseSteps"):
         for step in document.each(name):
             yield step
-            yield from _steps(step.view("Arguments"))
+            yield from _steps(step.view("arguments"))
 
 
 def _ungated_step(document: View) -> str | None:
-    if not any(step.text("Type") in _TRAINING for step in _steps(document)):
+    if not any(step.text("type") in _TRAINING for step in _steps(document)):
         return None
-    steps = {step.text("Name") or "": step for step in document.each("Steps")}
+    steps = {step.text("name") or "": step for step in document.each("steps")}
     for name, step in steps.items():
-        deploys = step.text("Type") == "Model" or _registers_approved(step, document)
+        deploys = step.text("type") == "Model" or _registers_approved(step)
         if deploys and not any(_gate(steps[found]) for found in _before(name, steps)):
             return name
     return None
@@ -79,7 +61,7 @@ def _before(name: str, steps: Mapping[str, View]) -> set[str]:
     found: set[str] = set()
     waiting = [name]
     while waiting:
-        for earlier in steps[waiting.pop()].texts("DependsOn"):
+        for earlier in steps[waiting.pop()].texts("dependsOn"):
             if earlier in steps and earlier not in found:
                 found.add(earlier)
                 waiting.append(earlier)
@@ -87,30 +69,23 @@ def _before(name: str, steps: Mapping[str, View]) -> set[str]:
 
 
 def _gate(step: View) -> bool:
-    if step.text("Type") == "Condition":
-        return any(inner.text("Type") == "Fail" for inner in _steps(step.view("Arguments")))
-    return step.text("Type") in _CHECKS
+    if step.text("type") == "Condition":
+        return any(inner.text("type") == "Fail" for inner in _steps(step.view("arguments")))
+    return step.text("type") in _CHECKS
 
 
-def _registers_approved(step: View, document: View) -> bool:
-    if step.text("Type") != "RegisterModel":
-        return False
-    arguments = step.view("Arguments")
-    if isinstance(arguments.value("ModelApprovalStatus"), str):
-        return arguments.text("ModelApprovalStatus") == "Approved"
-    named = (arguments.view("ModelApprovalStatus").text("Get") or "").removeprefix("Parameters.")
-    defaults = {given.text("Name"): given.text("DefaultValue") for given in document.each("Parameters")}
-    return defaults.get(named) == "Approved"
+def _registers_approved(step: View) -> bool:
+    return step.text("type") == "RegisterModel" and step.value("arguments.modelApprovalStatus") == "Approved"
 
 
 def _ungated_state(machine: View) -> str | None:
-    states = entries(machine, "States")
+    states = entries(machine, "states")
     for state in states.values():
         for inner in _machines(state):
             if (found := _ungated_state(inner)) is not None:
                 return found
     trained = [name for name, state in states.items() if _trains(state)]
-    return _deployed(states, [following for name in trained for following in states[name].texts("Next")])
+    return _deployed(states, [following for name in trained for following in states[name].texts("next")])
 
 
 def _deployed(states: Mapping[str, View], waiting: list[str]) -> str | None:
@@ -125,10 +100,10 @@ def _deployed(states: Mapping[str, View], waiting: list[str]) -> str | None:
         if _calls(state, _DEPLOYING_CALLS):
             return name
         for inner in _machines(state):
-            if (found := _deployed(entries(inner, "States"), inner.texts("StartAt"))) is not None:
+            if (found := _deployed(entries(inner, "states"), inner.texts("startAt"))) is not None:
                 return found
-        if state.text("Type") != "Choice" and not (state.text("Resource") or "").endswith(".waitForTaskToken"):
-            waiting += state.texts("Next")
+        if state.text("type") != "Choice" and not (state.text("resource") or "").endswith(".waitForTaskToken"):
+            waiting += state.texts("next")
     return None
 
 
@@ -137,16 +112,16 @@ def _trains(state: View) -> bool:
 
 
 def _states(machine: View) -> Iterator[View]:
-    for state in entries(machine, "States").values():
+    for state in entries(machine, "states").values():
         yield state
         for inner in _machines(state):
             yield from _states(inner)
 
 
 def _machines(state: View) -> Iterator[View]:
-    for name in ("Branches", "ItemProcessor", "Iterator"):
+    for name in ("branches", "itemProcessor", "iterator"):
         yield from state.each(name)
 
 
 def _calls(state: View, calls: tuple[str, ...]) -> bool:
-    return (state.text("Resource") or "").rpartition(":")[2].partition(".")[0] in calls
+    return (state.text("resource") or "").rpartition(":")[2].partition(".")[0] in calls

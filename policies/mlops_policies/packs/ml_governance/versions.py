@@ -95,7 +95,7 @@ def model_approval_gate(subject: Resource, stack: Stack, parameters: Production)
         yield from _approvers(subject)
         automatic = subject.text("approval") != "manual"
     elif subject.type in aws.PIPELINE:
-        automatic = any(True for _ in workflows.approved(subject))
+        automatic = workflows.approves(subject)
     else:
         automatic = subject.text("modelApprovalStatus") == "Approved"
     if not automatic:

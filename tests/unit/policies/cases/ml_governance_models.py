@@ -63,7 +63,7 @@ CASES = {
             registry(contact=None),
             registry(owner=None),
             sagemaker(tags={"owner": "ada"}),
-            sagemaker(tags={"owner": ""}),
+            sagemaker(tags={"owner": "", "contact": "ml@example.com"}),
             sagemaker(tags=None),
             inference_service(labels={"app": "delay"}),
         ],

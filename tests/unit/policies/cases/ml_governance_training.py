@@ -146,7 +146,7 @@ CASES = {
             ),
             resource(
                 "aws-native:sagemaker:Pipeline",
-                pipelineDefinition={"PipelineDefinitionBody": json.dumps({"Steps": [TRAIN, DEPLOY]})},
+                pipelineDefinition={"pipelineDefinitionBody": json.dumps({"Steps": [TRAIN, DEPLOY]})},
             ),
             UNGATED,
             machine(Train=task(TRAINING, "Report"), Report=task("lambda", "v1.0"), **{"v1.0": task(DEPLOYING)}),
