@@ -7,9 +7,10 @@ in `*` also stands for the kind's `…List` and `…Patch`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from mlops_policies.kinds.workloads import SHAPES, STEPS, Shape
 from mlops_policies.resources import Resource, Stack, View
 from mlops_policies.values import Undecided
 
@@ -36,122 +37,7 @@ ACCELERATORS: Final = (
 """How the names of extended resources begin that device plugins give to accelerators."""
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Where a kind keeps its pods.
-
-    Arguments:
-        templates: paths of pod templates, which have `metadata` and `spec`; `*` stands for each item of a list.
-        specs: paths of pod specs that hold labels and annotations themselves.
-        workflow: path of an Argo workflow's spec.
-        containers: paths of its long-running containers within the pod spec.
-        lasting: whether its pods serve until they are stopped, and nothing but the object itself sets their probes.
-        partial: whether it overrides a part of pods that are described elsewhere.
-    """
-
-    templates: tuple[str, ...] = ()
-    specs: tuple[str, ...] = ()
-    workflow: str | None = None
-    containers: tuple[str, ...] = ("containers",)
-    lasting: bool = False
-    partial: bool = False
-
-
-_FRAMEWORKS = (
-    "model",
-    "sklearn",
-    "xgboost",
-    "tensorflow",
-    "pytorch",
-    "triton",
-    "onnx",
-    "huggingface",
-    "pmml",
-    "lightgbm",
-)
-_KSERVE = ("containers", *_FRAMEWORKS, "paddle", "art")
-_ARGO = ("container", "script", "containerSet.containers", "sidecars")
-_ARGO_TEMPLATES = ("templates.*", "templates.*.dag.tasks.*.inline", "templates.*.steps.*.*.inline")
-_FEAST = ("onlineStore.server", "offlineStore.server", "registry.local.server", "ui")
-_JOBS = "spec.replicatedJobs.*.template.spec.template"
-_TEMPLATE = ("spec.template",)
-_SERVING = Shape(_TEMPLATE, lasting=True)
-_RUNTIME = Shape(specs=("spec", "spec.workerSpec"), lasting=True)
-_TRAINING = Shape((f"spec.template.{_JOBS}",))
-_OPERATED = Shape(specs=("spec",), partial=True)
-
-
-def _ray(spec: str, *more: str) -> Shape:
-    return Shape((f"{spec}.headGroupSpec.template", f"{spec}.workerGroupSpecs.*.template", *more))
-
-
-SHAPES: Final[Mapping[str, Shape]] = {
-    "core:Pod": Shape(("",), lasting=True),
-    "core:PodTemplate": Shape(("template",)),
-    "core:ReplicationController": _SERVING,
-    "apps:Deployment": _SERVING,
-    "apps:StatefulSet": _SERVING,
-    "apps:DaemonSet": _SERVING,
-    "apps:ReplicaSet": _SERVING,
-    "extensions:Deployment": _SERVING,
-    "extensions:DaemonSet": _SERVING,
-    "extensions:ReplicaSet": _SERVING,
-    "batch:Job": Shape(_TEMPLATE),
-    "batch:CronJob": Shape(("spec.jobTemplate.spec.template",)),
-    "serving.knative.dev:Service": _SERVING,
-    "serving.kserve.io:InferenceService": Shape(
-        specs=(
-            "spec.predictor",
-            "spec.predictor.workerSpec",
-            "spec.transformer",
-            "spec.explainer",
-            "spec.canary.predictor",
-        ),
-        containers=_KSERVE,
-        lasting=True,
-    ),
-    "serving.kserve.io:ServingRuntime": _RUNTIME,
-    "serving.kserve.io:ClusterServingRuntime": _RUNTIME,
-    "serving.kserve.io:LLMInferenceService": Shape(
-        specs=(
-            "spec.template",
-            "spec.worker",
-            "spec.prefill.template",
-            "spec.prefill.worker",
-            "spec.router.scheduler.template",
-        ),
-        partial=True,
-    ),
-    "ray.io:RayCluster": _ray("spec"),
-    "ray.io:RayJob": _ray("spec.rayClusterSpec", "spec.submitterPodTemplate"),
-    "ray.io:RayService": _ray("spec.rayClusterConfig"),
-    "ray.io:RayCronJob": _ray("spec.jobTemplate.rayClusterSpec", "spec.jobTemplate.submitterPodTemplate"),
-    "argoproj.io:Workflow": Shape(workflow="spec", containers=_ARGO),
-    "argoproj.io:WorkflowTemplate": Shape(workflow="spec", containers=_ARGO),
-    "argoproj.io:ClusterWorkflowTemplate": Shape(workflow="spec", containers=_ARGO),
-    "argoproj.io:CronWorkflow": Shape(workflow="spec.workflowSpec", containers=_ARGO),
-    "jobset.x-k8s.io:JobSet": Shape((_JOBS,)),
-    "trainer.kubeflow.org:TrainingRuntime": _TRAINING,
-    "trainer.kubeflow.org:ClusterTrainingRuntime": _TRAINING,
-    "trainer.kubeflow.org:TrainJob": Shape(
-        (f"spec.runtimePatches.*.trainingRuntimeSpec.template.{_JOBS}",),
-        specs=("spec",),
-        containers=("containers", "trainer"),
-        partial=True,
-    ),
-    "kubeflow.org:Notebook": Shape(_TEMPLATE),
-    "feast.dev:FeatureStore": Shape(specs=("spec.services",), containers=_FEAST, partial=True),
-    "monitoring.coreos.com:Prometheus": _OPERATED,
-    "monitoring.coreos.com:Alertmanager": _OPERATED,
-}
-"""Kinds that make pods, by group and kind, and where they keep them.
-
-Sources: the API references of Kubernetes 1.36, KServe 0.20 (a predictor's model, and the older keys named after
-frameworks, are containers), KubeRay 1.7, Argo Workflows 4.1, JobSet 0.12, Kubeflow Trainer 2.3, Feast's operator 0.66,
-Prometheus' operator 0.93.
-"""
+_WITH_STEPS = ("templates.*", "templates.*.dag.tasks.*.inline", "templates.*.steps.*.*.inline")
 
 WORKLOADS: Final = tuple(f"kubernetes:{group}/*:{kind}*" for group, _, kind in (key.partition(":") for key in SHAPES))
 """Tokens of everything that makes pods."""
@@ -349,8 +235,8 @@ def _steps(item: View, shape: Shape) -> Iterator[Pod]:
     spec = Part(item.view(shape.workflow))
     defaults = Part(spec.view("templateDefaults"), spec)
     labels = Part(spec.view("podMetadata"))
-    for template in thorough(_at(spec, path) for path in _ARGO_TEMPLATES):
-        if any(template.has(key) for key in _ARGO):
+    for template in thorough(_at(spec, path) for path in _WITH_STEPS):
+        if any(template.has(key) for key in STEPS):
             pod = Pod(template, Part(template.view("metadata"), labels), shape, defaults)
             yield pod
             for patch in pod.gathered("podSpecPatch"):

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from mlops_policies import UNKNOWN, Outcome, Resource, Settings
-from mlops_policies.kinds.kubernetes import SHAPES as KINDS
 from mlops_policies.kinds.kubernetes import accelerators, containers, named, pods
+from mlops_policies.kinds.workloads import SHAPES as KINDS
 from mlops_policies.packs.kubernetes.pod_security import STANDARD
 from mlops_policies.values import Undecided
 from pulumi_mlops.testing import policy
