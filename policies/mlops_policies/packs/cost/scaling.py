@@ -62,8 +62,7 @@ def _scaling(scaled: Resource) -> Iterator[tuple[View, str, str, bool]]:
     elif scaled.type in aws.SCALING_GROUP:
         yield scaled, "minSize", "maxSize", True
     elif scaled.type in aws.NODE_GROUP:
-        if scaled.has("scalingConfig"):
-            yield scaled.view("scalingConfig"), "minSize", "maxSize", True
+        yield scaled.view("scalingConfig"), "minSize", "maxSize", True
     elif scaled.kind == "InferenceService":
         for part in (scaled.view(f"spec.{name}") for name in _PARTS if scaled.has(f"spec.{name}")):
             yield part, "minReplicas", "maxReplicas", _on_knative(scaled)

@@ -59,6 +59,9 @@ def _with_key(resource: Resource, settings: BucketKey) -> Mapping[str, Any] | No
     if resource.has(_INLINE):
         whole = {"rule": {"applyServerSideEncryptionByDefault": default, "bucketKeyEnabled": True}}
         return {**resource.props, _INLINE: whole}
+    if resource.has(f"{_INLINE}s"):
+        listed = [{"rules": [{"applyServerSideEncryptionByDefaults": [default], "bucketKeyEnabled": True}]}]
+        return {**resource.props, f"{_INLINE}s": listed}
     return None
 
 

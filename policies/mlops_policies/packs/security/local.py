@@ -15,7 +15,7 @@ rule = pack("security")
 
 _SERVICE: Final = "mlops-local:index:Service"
 _PLATFORM: Final = "mlops:index:LocalPlatform"
-_OPTIONS: Final = ("--host", "--bind", "--address", "--listen")
+_OPTIONS: Final = ("--host", "--bind")
 
 
 @rule(
@@ -34,8 +34,8 @@ def local_loopback_only(service: Resource) -> Iterator[Finding]:
     """Services of the local platform listen on loopback alone.
 
     Tracking, endpoints and metrics of a workstation have no certificate, and some no login: nobody but the user may
-    reach them. Judged is every address that a service is told to listen on, in its arguments (`--host`) or at the top
-    of its configuration (`host`); without one, ours listen on 127.0.0.1.
+    reach them. Judged is every address that a service is told to listen on, in its arguments (`--host`, `--bind`) or at
+    the top of its configuration (`host`); without one, ours listen on 127.0.0.1.
     """
     if service.type == _PLATFORM:
         yield from _reachable(service, "network.bind")
@@ -56,11 +56,7 @@ def _in_arguments(service: Resource) -> Iterator[Finding]:
 
 
 def _in_configuration(service: Resource) -> Iterator[Finding]:
-    if not service.has("config"):
-        return
-    configuration = service.json("config")
-    for path in ("host", "bind"):
-        yield from _reachable(configuration, path)
+    yield from _reachable(service.json("config"), "host")
 
 
 def _reachable(view: View, path: str) -> Iterator[Finding]:

@@ -142,7 +142,7 @@ CASES = {
             ),
             resource("aws:ec2/instance:Instance", instanceType="p5.48xlarge"),
             resource("aws:eks/nodeGroup:NodeGroup", instanceTypes=["m5.large", "g4dn.xlarge"]),
-            resource("aws:batch/computeEnvironment:ComputeEnvironment", computeResources={"instanceTypes": ["p3"]}),
+            resource("aws:batch/computeEnvironment:ComputeEnvironment", computeResources={"instanceType": ["p3"]}),
             resource(
                 "aws:batch/computeEnvironment:ComputeEnvironment", computeResources={"instanceTypes": ["p3.2xlarge"]}
             ),
@@ -192,6 +192,9 @@ CASES = {
             resource("aws:eks/nodeGroup:NodeGroup", scalingConfig={"minSize": 1, "maxSize": 3}),
             endpoint(managedInstanceScaling={"minInstanceCount": 1, "maxInstanceCount": 3}),
             inference(minReplicas=1, maxReplicas=3),
+            endpoint(instanceType="ml.m5.large", initialInstanceCount=1),
+            annotated({"serving.kserve.io/deploymentMode": "RawDeployment"}, minReplicas=2),
+            pods(4, 4),
             annotated({"serving.kserve.io/deploymentMode": "Standard"}, minReplicas=2),
             resource("kubernetes:keda.sh/v1alpha1:ScaledObject", spec={"maxReplicaCount": 5}),
         ],
@@ -206,7 +209,18 @@ CASES = {
             inference(minReplicas=1),
             inference(minReplicas=1, maxReplicas=0),
             inference(minReplicas=5, maxReplicas=3),
+            endpoint(managedInstanceScaling={"minInstanceCount": 3, "maxInstanceCount": 2}),
+            resource("aws:autoscaling/group:Group", minSize=3, maxSize=2),
+            resource("aws:eks/nodeGroup:NodeGroup", scalingConfig={"minSize": 3, "maxSize": 2}),
+            *(
+                resource(
+                    "kubernetes:serving.kserve.io/v1beta1:InferenceService",
+                    spec={"predictor": {"maxReplicas": 1}, part: {"minReplicas": 1}},
+                )
+                for part in ("transformer", "explainer")
+            ),
             resource("kubernetes:keda.sh/v1alpha1:ScaledObject", spec={"minReplicaCount": 1}),
+            resource("kubernetes:keda.sh/v1alpha1:ScaledObject", spec={"minReplicaCount": 5, "maxReplicaCount": 4}),
             target(UNKNOWN, 100),
         ],
         undecided=[target(1, UNKNOWN), pods(UNKNOWN, 4)],
@@ -217,7 +231,16 @@ CASES = {
             profile("ENABLED"),
             notebook(lifecycleConfigName="elsewhere"),
             started("aws sagemaker stop-notebook-instance --notebook-instance-name desk"),
-            started("crontab autostop.py"),
+            started("crontab auto-stop.py"),
+            [
+                resource(
+                    "aws-native:sagemaker:NotebookInstanceLifecycleConfig",
+                    "stop",
+                    notebookInstanceLifecycleConfigName="stop",
+                    onStart=[{"content": script("./autostop.sh")}],
+                ),
+                notebook(lifecycleConfigName="stop"),
+            ],
         ],
         failing=[
             domain(),
@@ -226,6 +249,15 @@ CASES = {
             profile("DISABLED"),
             notebook(),
             started("pip install pandas"),
+            [
+                resource(
+                    "aws-native:sagemaker:NotebookInstanceLifecycleConfig",
+                    "start",
+                    notebookInstanceLifecycleConfigName="start",
+                    onStart=[{"content": "not base64"}],
+                ),
+                notebook(lifecycleConfigName="start"),
+            ],
         ],
         undecided=[domain(*STUDIO, state=UNKNOWN)],
         set_unknown=[notebook(lifecycleConfigName=UNKNOWN)],
@@ -266,6 +298,7 @@ CASES = {
             repository,
             [bucket, lifecycle_rules("Disabled")],
             [bucket, lifecycle_rules("Enabled", bucket="other")],
+            [repository, resource("aws:ecr/lifecyclePolicy:LifecyclePolicy", repository="other", policy="{}")],
             resource("aws:s3/bucket:Bucket", lifecycleRules=[{"enabled": False}]),
         ],
         undecided=[[bucket, lifecycle_rules(UNKNOWN)]],

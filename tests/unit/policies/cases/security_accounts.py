@@ -14,7 +14,7 @@ AWS_KEY = "arn:aws:kms:us-east-1:123456789012:alias/aws/s3"
 ROLE_ARN = "arn:aws:iam::123456789012:role/serving"
 ARN = "arn:aws:s3:::data"
 BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-ALL_BLOCKED = dict.fromkeys(BLOCKS, True)
+ALL_BLOCKED: dict[str, Any] = dict.fromkeys(BLOCKS, True)
 
 bucket = resource(BUCKET, "data", bucket="data")
 native = resource("aws-native:s3:Bucket", "data", bucketName="data")
@@ -45,7 +45,7 @@ def encrypted(algorithm: Any = "aws:kms", key: Any = KEY_ARN) -> Resource:
 
 def inline(kind: str, default: dict[str, Any]) -> Resource:
     if kind == "aws-native:s3:Bucket":
-        held = {"serverSideEncryptionConfiguration": [{"serverSideEncryptionByDefault": default}]}
+        held: dict[str, Any] = {"serverSideEncryptionConfiguration": [{"serverSideEncryptionByDefault": default}]}
         return resource(kind, bucketEncryption=held)
     if kind == "aws:s3/bucketV2:BucketV2":
         listed = [{"rules": [{"applyServerSideEncryptionByDefaults": [default]}]}]
@@ -109,7 +109,7 @@ def trust(**statement: Any) -> str:
 
 
 def attachment(arn: Any, **refers: Resource) -> Resource:
-    given = {} if refers else {"policyArn": arn}
+    given: dict[str, Any] = {} if refers else {"policyArn": arn}
     return resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment", refers=refers, role="serving", **given)
 
 
@@ -120,12 +120,37 @@ written = resource("aws:iam/policy:Policy", "written", policy=document(allow("s3
 
 def user(kind: str, name: str, *, path: str = "roleArn", made: Resource | None = None, **more: Any) -> Resource:
     """Something that assumes the shared role."""
+    token = f"aws:sagemaker/{kind[:1].lower()}{kind[1:]}:{kind}"
     if made is not None:
-        return resource(f"aws:sagemaker/{kind[:1].lower()}{kind[1:]}:{kind}", name, refers={path: made}, **more)
-    return resource(f"aws:sagemaker/{kind[:1].lower()}{kind[1:]}:{kind}", name, **{path: ROLE_ARN}, **more)
+        return resource(token, name, refers={path: made}, **more)
+    return resource(token, name, **{path: ROLE_ARN, **more})
 
 
 serving = user("Model", "a", path="executionRoleArn")
+OTHERS = [
+    user("NotebookInstance", "desk"),
+    user("TrainingJob", "fit"),
+    resource("aws-native:sagemaker:ProcessingJob", roleArn=ROLE_ARN),
+    resource(
+        "aws:sagemaker/hyperParameterTuningJob:HyperParameterTuningJob", trainingJobDefinition={"roleArn": ROLE_ARN}
+    ),
+    user("Pipeline", "train"),
+    user("DataQualityJobDefinition", "quality"),
+    resource(
+        "aws-native:sagemaker:MonitoringSchedule",
+        monitoringScheduleConfig={"monitoringJobDefinition": {"roleArn": ROLE_ARN}},
+    ),
+    user("FeatureGroup", "features"),
+    resource("aws:sagemaker/userProfile:UserProfile", userSettings={"executionRole": ROLE_ARN}),
+    user("FlowDefinition", "labels"),
+    user("MlflowTrackingServer", "runs"),
+    resource("aws:lambda/function:Function", role=ROLE_ARN),
+    resource("aws:ecs/taskDefinition:TaskDefinition", taskRoleArn=ROLE_ARN),
+    resource("aws:sfn/stateMachine:StateMachine", roleArn=ROLE_ARN),
+    resource("aws:scheduler/schedule:Schedule", target={"roleArn": ROLE_ARN}),
+    resource("aws:cloudwatch/eventTarget:EventTarget", roleArn=ROLE_ARN),
+]
+STARTING = resource("aws:ecs/taskDefinition:TaskDefinition", "starts", executionRoleArn=ROLE_ARN)
 endpoints = [component("Endpoint", name, endpoint=name) for name in ("a", "b")]
 
 
@@ -171,9 +196,11 @@ def quality_job(environment: dict[str, Any]) -> Resource:
 ENDPOINT = resource("aws:sagemaker/endpoint:Endpoint", "live", endpointConfigName="live")
 
 
+GOOD_TRAIL: dict[str, Any] = {"isMultiRegionTrail": True, "enableLogFileValidation": True, "kmsKeyId": KEY_ARN}
+
+
 def trail(**changes: Any) -> Resource:
-    good = {"isMultiRegionTrail": True, "enableLogFileValidation": True, "kmsKeyId": KEY_ARN, "s3BucketName": "logs"}
-    return resource("aws:cloudtrail/trail:Trail", "trail", **{**good, **changes})
+    return resource("aws:cloudtrail/trail:Trail", "trail", **{**GOOD_TRAIL, **changes})
 
 
 def cluster(**props: Any) -> Resource:
@@ -186,6 +213,11 @@ def service(*arguments: Any, config: Any = "{}") -> Resource:
 
 def parameter(kind: str, value: Any) -> Resource:
     return Resource("aws:ssm/parameter:Parameter", "it", {"type": kind, "value": value})
+
+
+def marked(kind: str, **props: Any) -> list[Resource]:
+    """A resource without an unmarked secret, beside one with a marked one."""
+    return [resource(kind, **props), resource("aws:rds/instance:Instance", "db", password=Secret("hunter2"))]
 
 
 def machine(**logging: Any) -> Resource:
@@ -233,6 +265,7 @@ CASES = {
             [bucket, blocked],
             [bucket, resource("aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock", **ALL_BLOCKED)],
             [bucket, blocked, beside("BucketAcl", acl="private")],
+            [resource(BUCKET, bucket="data", grants=[{"id": "0f", "type": "CanonicalUser"}]), blocked],
             resource("aws-native:s3:Bucket", publicAccessBlockConfiguration=ALL_BLOCKED),
             [bucket, blocked, guarded(TLS, allow("s3:*", ARN, Principal={"AWS": ROLE_ARN}))],
             [bucket, blocked, restricted("StringEquals", "aws:PrincipalOrgID", "o-1")],
@@ -240,9 +273,10 @@ CASES = {
         ],
         failing=[
             bucket,
-            [bucket, beside("BucketPublicAccessBlock", "block", **{**ALL_BLOCKED, "blockPublicAcls": False})],
+            *([bucket, beside("BucketPublicAccessBlock", "block", **{**ALL_BLOCKED, name: False})] for name in BLOCKS),
             [bucket, beside("BucketPublicAccessBlock", "block", bucket="other", **ALL_BLOCKED)],
             [resource(BUCKET, bucket="data", acl="public-read"), blocked],
+            [resource(BUCKET, bucket="data", acl="public-read-write"), blocked],
             [
                 resource(BUCKET, bucket="data", grants=[{"uri": "http://acs.amazonaws.com/groups/global/AllUsers"}]),
                 blocked,
@@ -374,6 +408,8 @@ CASES = {
             resource("aws:kms/key:Key", customerMasterKeySpec="RSA_2048", keyUsage="SIGN_VERIFY"),
             resource("aws:kms/key:Key", keyUsage="GENERATE_VERIFY_MAC", customerMasterKeySpec="HMAC_256"),
             resource("aws:kms/key:Key", customKeyStoreId="cks-1"),
+            resource("aws:kms/key:Key", xksKeyId="xks-1"),
+            resource("aws-native:kms:Key", keySpec="RSA_2048"),
             resource("aws-native:kms:Key", origin="EXTERNAL"),
         ],
         failing=[
@@ -388,6 +424,9 @@ CASES = {
             role(assumeRolePolicy=sagemaker),
             policy(allow(["s3:GetObject", "s3:List*"], [ARN, f"{ARN}/*"])),
             policy(allow(["ecr:GetAuthorizationToken", "ec2:DescribeSubnets", "logs:CreateLogDelivery"])),
+            policy(allow(["cloudwatch:PutMetricData", "kms:ListAliases", "xray:PutTraceSegments"])),
+            policy(allow(["logs:DescribeLogGroups", "logs:PutResourcePolicy", "sagemaker:ListModels"])),
+            policy(allow(["sts:GetCallerIdentity", "s3:ListAllMyBuckets", "ecr-public:GetAuthorizationToken"])),
             policy(allow("sagemaker:CreateModel", "*", Condition={"StringEquals": {"aws:RequestTag/team": "ml"}})),
             policy({"Effect": "Deny", "Action": "*", "Resource": "*"}),
             attachment("arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"),
@@ -407,6 +446,20 @@ CASES = {
             role(assumeRolePolicy=trust(Principal={"AWS": "*"})),
             attachment("arn:aws:iam::aws:policy/AdministratorAccess"),
             attachment("arn:aws-us-gov:iam::aws:policy/AmazonS3FullAccess"),
+            attachment("arn:aws:iam::aws:policy/PowerUserAccess"),
+            resource(
+                "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive",
+                policyArns=["arn:aws:iam::aws:policy/AdministratorAccess"],
+            ),
+            [
+                written,
+                resource(
+                    "aws:iam/role:Role",
+                    refers={"managedPolicyArns": written},
+                    managedPolicyArns=[UNKNOWN, "arn:aws:iam::aws:policy/AdministratorAccess"],
+                ),
+            ],
+            resource("aws-native:iam:Role", assumeRolePolicyDocument=trust(Principal="*")),
             resource(
                 "aws-native:iam:Role",
                 policies=[{"policyName": "all", "policyDocument": document(allow("s3:*", ARN), spelled=dict)}],
@@ -423,7 +476,15 @@ CASES = {
             attachment(UNKNOWN),
             role(assumeRolePolicy=UNKNOWN),
         ],
-        set_unknown=[[written, attachment(None, policyArn=written)]],
+        set_unknown=[
+            [written, attachment(None, policyArn=written)],
+            [
+                written,
+                resource(
+                    "aws:iam/role:Role", refers={"managedPolicyArns": written}, managedPolicyArns=[UNKNOWN], path="/ml/"
+                ),
+            ],
+        ],
     ),
     "role-per-component": Case(
         passing=[
@@ -438,7 +499,10 @@ CASES = {
             ],
         ],
         failing=[
-            [shared, serving, user("NotebookInstance", "desk")],
+            *([shared, serving, found] for found in OTHERS),
+            [shared, *OTHERS[:2]],
+            [shared, resource("aws:ecs/taskDefinition:TaskDefinition", taskRoleArn=ROLE_ARN), STARTING],
+            [shared, resource("aws-native:sagemaker:InferenceExperiment", roleArn=ROLE_ARN), OTHERS[0]],
             [shared, user("Pipeline", "train"), resource("aws:sfn/stateMachine:StateMachine", roleArn=ROLE_ARN)],
             [shared, serving, resource("aws:sagemaker/domain:Domain", defaultUserSettings={"executionRole": ROLE_ARN})],
             [
@@ -490,6 +554,13 @@ CASES = {
             resource("mlops-local:index:SecretFile", value=Secret("hunter2")),
             parameter("SecureString", Secret("hunter2")),
             [parameter("String", "plain"), parameter("SecureString", Secret("hunter2"))],
+            marked(
+                "kubernetes:external-secrets.io/v1:ExternalSecret",
+                spec={"data": [{"secretKey": "password"}], "credentialsSecret": "name", "secret": "name"},
+            ),
+            marked("aws:efs/fileSystem:FileSystem", creationToken="a", clientToken="b", idempotencyToken="c"),
+            marked("aws:budgets/budget:Budget", clientRequestToken="a"),
+            marked("aws:lambda/function:Function", environment={"variables": {"DB_PASSWORD": "hunter2"}}),
         ],
         failing=[
             resource("aws:rds/instance:Instance", password="hunter2"),
@@ -498,6 +569,11 @@ CASES = {
             resource("aws:secretsmanager/secretVersion:SecretVersion", secretString="hunter2"),
             parameter("SecureString", "hunter2"),
             resource("kubernetes:core/v1:Secret", stringData={"a": "hunter2"}),
+            resource("kubernetes:core/v1:Secret", data={"a": "aHVudGVyMg=="}),
+            resource("aws:secretsmanager/secretVersion:SecretVersion", secretBinary="aHVudGVyMg=="),
+            resource("aws-native:secretsmanager:Secret", secretString="hunter2"),
+            resource("aws:kms/externalKey:ExternalKey", keyMaterialBase64="aHVudGVyMg=="),
+            resource("aws:codebuild/project:Project", environment={"dockerPassword": "hunter2"}),
             resource("mlops-local:index:SecretFile", value="hunter2"),
             resource("aws:elasticache/user:User", passwords=["hunter2"]),
             resource("random:index:Thing", first={"apiKey": UNKNOWN}, second={"apiKey": "hunter2"}),
@@ -509,6 +585,7 @@ CASES = {
             [ENDPOINT, trail()],
             [ENDPOINT, trail(isMultiRegionTrail=False), trail()],
             [ENDPOINT, trail(eventSelectors=[{"readWriteType": "All"}])],
+            [ENDPOINT, trail(eventSelectors=[{"includeManagementEvents": True}])],
             [
                 ENDPOINT,
                 trail(
@@ -523,6 +600,20 @@ CASES = {
             resource("aws-native:sagemaker:Endpoint"),
             [ENDPOINT, trail(isMultiRegionTrail=False)],
             [ENDPOINT, trail(enableLogging=False)],
+            [ENDPOINT, resource("aws-native:cloudtrail:Trail", isLogging=False, **GOOD_TRAIL)],
+            [
+                ENDPOINT,
+                trail(
+                    advancedEventSelectors=[
+                        {
+                            "fieldSelectors": [
+                                {"field": "eventCategory", "equals": ["Management"]},
+                                {"field": "readOnly", "equals": ["true"]},
+                            ]
+                        }
+                    ]
+                ),
+            ],
             [ENDPOINT, trail(enableLogFileValidation=False)],
             [ENDPOINT, trail(kmsKeyId=None)],
             [ENDPOINT, trail(eventSelectors=[{"readWriteType": "WriteOnly"}])],
@@ -565,6 +656,7 @@ CASES = {
         failing=[
             service("-m", "mlflow", "server", "--host", "0.0.0.0"),
             service("--host=192.0.2.7"),
+            service("--bind", "192.0.2.7", "--workers"),
             service(config='{"host": "::"}'),
             service("--host", "0.0.0.0", config=UNKNOWN),
             service(UNKNOWN, config='{"host": "0.0.0.0"}'),
