@@ -8,7 +8,7 @@ from mlops_policies.judge import Judge, Judgement, Result
 from mlops_policies.registry import PACKS, Parameters, Rule, Scope, pack, rules
 from mlops_policies.resources import Resource, Stack, View
 from mlops_policies.settings import Exemption, Settings, SettingsError, selected
-from mlops_policies.values import UNKNOWN, Secret, Undecided
+from mlops_policies.values import UNKNOWN, NotApplicable, Secret, Undecided
 
 __all__ = [
     "PACKS",
@@ -18,6 +18,7 @@ __all__ = [
     "Judge",
     "Judgement",
     "Level",
+    "NotApplicable",
     "Outcome",
     "Parameters",
     "Resource",

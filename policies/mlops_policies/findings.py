@@ -40,6 +40,8 @@ class Outcome(StrEnum):
     FAILED = "failed"
     UNDECIDED = "undecided"
     """A value that it needs is not known yet: decided during `up`."""
+    NOT_APPLICABLE = "not applicable"
+    """What it is about is not the case here: a rule for high risk, and the risk is minimal."""
     ERROR = "error"
     """The rule itself broke."""
 

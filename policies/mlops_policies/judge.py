@@ -12,7 +12,7 @@ from mlops_policies.findings import Finding, Level, Outcome
 from mlops_policies.registry import Rule
 from mlops_policies.resources import Resource, Stack, matches
 from mlops_policies.settings import Exemption, Settings
-from mlops_policies.values import Undecided, shown
+from mlops_policies.values import HIDDEN, NotApplicable, Undecided, shown
 
 GOVERNING = ("mlops:index:MLStack", "mlops:index:Governance")
 """Components that publish the governance section."""
@@ -65,7 +65,7 @@ class Judgement:
     """All results.
 
     Arguments:
-        results: the results; those that passed only where evidence was asked for.
+        results: the results; those that passed or did not apply only where evidence was asked for.
         settings: how it was judged, exemptions included.
         rules: the rules that ran.
         resources: how many resources were judged.
@@ -106,7 +106,7 @@ class Judge:
     Arguments:
         rules: the rules; those that the settings disable do not run.
         settings: levels, parameters, exemptions.
-        evidence: whether results that passed are kept, each with what was read.
+        evidence: whether results that passed or did not apply are kept, each with what was read.
     """
 
     def __init__(self, rules: Iterable[Rule], settings: Settings, *, evidence: bool = False) -> None:
@@ -198,17 +198,28 @@ class Judge:
             failed = True
             about = resource or subject.by_urn.get(undecided.urn)
             yield Result(rule, Outcome.UNDECIDED, Level.ADVISORY, str(undecided), about, undecided.path)
+        except NotApplicable as because:
+            if self._trace is not None and not failed:
+                yield Result(
+                    rule,
+                    Outcome.NOT_APPLICABLE,
+                    level,
+                    str(because),
+                    resource,
+                    evidence=_evidence(rule, self._trace),
+                )
+            failed = True
         except Exception as error:
             failed = True
             yield Result(rule, Outcome.ERROR, level, _broken(rule, error), resource)
         if self._trace and not failed:
-            yield Result(rule, Outcome.PASSED, level, resource=resource, evidence=_evidence(self._trace))
+            yield Result(rule, Outcome.PASSED, level, resource=resource, evidence=_evidence(rule, self._trace))
 
     def _failed(self, rule: Rule, level: Level, finding: Finding, subject: Any) -> Result:
         about = subject if isinstance(subject, Resource) else subject.by_urn.get(finding.urn)
         exemption = None if rule.last else self._exemption(rule.id, about.name if about else "stack")
         where = (finding.message, about, finding.path, finding.field, exemption)
-        return Result(rule, Outcome.FAILED, level, *where, _evidence(self._trace or ()))
+        return Result(rule, Outcome.FAILED, level, *where, _evidence(rule, self._trace or ()))
 
     def _exemption(self, rule: str, resource: str) -> Exemption | None:
         for exemption in self._settings.exemptions:
@@ -256,9 +267,12 @@ def remedied(rule: Rule, resource: Resource, settings: Settings) -> Mapping[str,
     return remedy(resource) if parameters is None else remedy(resource, parameters)
 
 
-def _evidence(trace: Iterable[tuple[str, str, Any]]) -> tuple[tuple[str, str, Any], ...]:
+def _evidence(rule: Rule, trace: Iterable[tuple[str, str, Any]]) -> tuple[tuple[str, str, Any], ...]:
     read = {(name, path): value for name, path, value in trace}
-    return tuple((name, path, shown(value, path)) for (name, path), value in read.items())
+    return tuple(
+        (name, path, shown(value, path) if rule.quotes or value is None else HIDDEN)
+        for (name, path), value in read.items()
+    )
 
 
 def _broken(rule: Rule, error: Exception) -> str:

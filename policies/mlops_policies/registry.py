@@ -56,6 +56,7 @@ class Rule:
         parameters: the model of its parameters, or None.
         remedy: gives the inputs that mend a resource, for the level `remediate`; None where there is no safe way.
         last: whether it judges the judgement itself, and runs when all others have.
+        quotes: whether evidence may quote what it reads; a rule that looks for secrets says no.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Rule:
     parameters: type[Parameters] | None = None
     remedy: Callable[..., Mapping[str, Any] | None] | None = field(default=None)
     last: bool = False
+    quotes: bool = True
 
     @property
     def scope(self) -> Scope:
@@ -131,6 +133,7 @@ def pack(name: str) -> Callable[..., Callable[[Callable[..., Iterator[Finding]]]
         parameters: type[Parameters] | None = None,
         remedy: Callable[..., Mapping[str, Any] | None] | None = None,
         last: bool = False,
+        quotes: bool = True,
     ) -> Callable[[Callable[..., Iterator[Finding]]], Rule]:
         """Register a function as a rule; its id is its name, its docstring is title and description. See `Rule`."""
 
@@ -148,6 +151,7 @@ def pack(name: str) -> Callable[..., Callable[[Callable[..., Iterator[Finding]]]
                 parameters=parameters,
                 remedy=remedy,
                 last=last,
+                quotes=quotes,
             )
             if made.id in _RULES:
                 raise ValueError(f"there are two rules called {made.id}")

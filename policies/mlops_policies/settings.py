@@ -92,6 +92,8 @@ class Exemption:
         Raises:
             SettingsError: something is missing or not a date.
         """
+        if not isinstance(fact, Mapping):
+            raise SettingsError("an exemption is a mapping of rule, resource, reason, approver, ticket and expires")
         texts = {name: str(fact.get(name, "")) for name in ("rule", "resource", "reason", "approver", "ticket")}
         try:
             return cls(**texts, expires=date.fromisoformat(str(fact.get("expires", ""))))
@@ -171,10 +173,10 @@ class Settings:
                 levels[name] = _level(level, name)
             if given:
                 parameters[name] = _parameters(known.get(name), given, name)
-        for environment, named in common.levels.items():
+        for place, named in common.levels.items():
             for name in named:
                 if name != "all" and name not in known:
-                    raise SettingsError(f"{PACK_SETTINGS}.levels.{environment}: there is no rule {name}")
+                    raise SettingsError(f"{PACK_SETTINGS}.levels.{place}: there is no rule {name}")
         return cls(
             levels=levels,
             parameters=parameters,
@@ -218,7 +220,10 @@ class Settings:
             SettingsError: the section has an exemption without a date.
         """
         facts = facts or {}
-        declared = tuple(Exemption.read(entry) for entry in facts.get("exemptions") or ())
+        entries = facts.get("exemptions") or ()
+        if not isinstance(entries, list | tuple):
+            raise SettingsError("exemptions is a list")
+        declared = tuple(Exemption.read(entry) for entry in entries)
         return replace(
             self,
             exemptions=(*self.exemptions, *(found for found in declared if found not in self.exemptions)),

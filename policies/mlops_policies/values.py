@@ -47,8 +47,18 @@ class Undecided(Exception):  # noqa: N818 - not a fault: the answer comes later
         self.path, self.reason, self.urn = path, reason, urn
 
 
+class NotApplicable(Exception):  # noqa: N818 - not a fault either
+    """What a rule is about is not the case here, though there is a resource that it might be about.
+
+    Arguments:
+        reason: what is not the case, such as "the risk tier is minimal".
+    """
+
+
 HIDDEN: Final = "[hidden]"
 _LONGEST: Final = 200
+_VARIABLES: Final = frozenset(("env", "environment", "variables"))
+"""Where variables of processes stand: their values are nobody's business, whatever they are called."""
 
 
 def shown(value: Any, path: str = "") -> Any:
@@ -68,7 +78,7 @@ def shown(value: Any, path: str = "") -> Any:
         return [shown(inner, path) for inner in value]
     if value is None or isinstance(value, bool | int | float):
         return value if not looks_secret("", tuple(path.split("."))) or isinstance(value, bool) else HIDDEN
-    text = str(value)
-    if looks_secret(text, tuple(path.split("."))):
+    text, steps = str(value), path.split(".")
+    if looks_secret(text, tuple(steps)) or not _VARIABLES.isdisjoint(steps[:-1]):
         return HIDDEN
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -45,9 +45,15 @@ class SpecLocations:
     stack: Stack
 
     def __call__(self, result: Result) -> Location:
-        """Where to mend a result: the field that the rule names, else the section of the nearest component."""
-        field = result.field or self._section(result.resource)
+        """Where to mend a result: the field that the rule names, else the section of the nearest component.
+
+        A field whose section is not written yet is at the component that it is for.
+        """
+        section = self._section(result.resource)
+        field = result.field or section
         path = self._path(field)
+        if self._merged(path[:1]) is None:
+            path = self._path(section)
         _, mark = self.document.locate(path, environment=self.environment, on_key=False)
         return Location(self.document.file, mark.line, mark.column, field)
 

@@ -131,7 +131,7 @@ def capture(
 
     class Recorder(mocks.Mocks):
         def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-            return dict(answer(args.token, args.args)), None
+            return dict(answer(args.token, args.args)), []
 
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
             made = {**args.inputs, **outputs(Captured(args.typ, args.name, args.inputs))}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlops_policies import PACKS, UNKNOWN, Outcome, Resource, Rule, Secret, frameworks, rules
+from mlops_policies import PACKS, UNKNOWN, Outcome, Resource, Rule, Secret, SettingsError, frameworks, rules
 from pulumi_mlops.testing.policy import Case, judge
 from tests.unit.policies import cases
 
@@ -106,7 +106,7 @@ def test_no_rule_breaks_on_arbitrary_properties(rule: Rule, data: st.DataObject)
         Resource(
             each.type,
             each.name,
-            mangled(each.props, data) if i == which else each.props,  # type: ignore[arg-type]
+            {key: mangled(value, data) for key, value in each.props.items()} if i == which else each.props,
             urn=each.urn,
             parent=each.parent,
             dependencies=each.dependencies,
@@ -115,6 +115,9 @@ def test_no_rule_breaks_on_arbitrary_properties(rule: Rule, data: st.DataObject)
         )
         for i, each in enumerate(resources)
     ]
-    judgement = judge(changed, rule.id, settings=case.settings, complete=case.complete)
+    try:
+        judgement = judge(changed, rule.id, settings=case.settings, complete=case.complete)
+    except SettingsError:
+        return  # an exemption that can't be read is refused before any rule runs
     broken = [result.message for result in judgement.results if result.outcome is Outcome.ERROR]
     assert not broken

@@ -28,7 +28,7 @@ def test_a_document_says_levels_parameters_and_environments() -> None:
     assert settings.level(rules()[TAGS]) is Level.DISABLED, "less severe than the floor"
     parameters = settings.of(rules()[TAGS])
     assert parameters is not None
-    assert parameters.model_dump()["required"] == ["team"]
+    assert parameters.model_dump()["required"] == ("team",)
 
 
 @pytest.mark.parametrize(

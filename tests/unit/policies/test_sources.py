@@ -47,6 +47,7 @@ def test_an_output_is_its_value() -> None:
         ("postgres://u:pw@host/db", "a", "[hidden]"),
         ("x", "environment.DB_PASSWORD", "[hidden]"),
         ({"dbPassword": "x", "port": 1}, "", {"dbPassword": "[hidden]", "port": 1}),
+        ({"environment": {"MODE": "hunter2"}}, "", {"environment": {"MODE": "[hidden]"}}),
         (Secret("x"), "a", "[secret]"),
         (UNKNOWN, "a", "[known after up]"),
         ("y" * 300, "a", "y" * 199 + "…"),

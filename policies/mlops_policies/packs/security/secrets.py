@@ -45,6 +45,7 @@ _REFERENCE: Final = re.compile(
         "soc2": ["CC6.1"],
         "gmlp": ["Principle 2"],
     },
+    quotes=False,
 )
 def no_plaintext_secret_env(workload: Resource) -> Iterator[Finding]:
     """No environment variable holds a secret.
@@ -127,6 +128,7 @@ _WELL_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     severity="critical",
     remediation="Take the value from `pulumi config set --secret`, or wrap it in `pulumi.Output.secret`.",
     references={"soc2": ["CC6.1"], "gdpr": ["Art. 32(1)(b)"]},
+    quotes=False,
 )
 def secret_inputs_marked(resource: Resource) -> Iterator[Finding]:
     """Secret inputs are marked as secret.
