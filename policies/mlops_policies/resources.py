@@ -218,6 +218,10 @@ class Stack:
         return {resource.urn: resource for resource in self.resources}
 
     @cached_property
+    def _found(self) -> dict[tuple[str, ...], list[Resource]]:
+        return {}
+
+    @cached_property
     def _by_type(self) -> dict[str, list[Resource]]:
         found: dict[str, list[Resource]] = {}
         for resource in self.resources:
@@ -226,12 +230,14 @@ class Stack:
 
     def of(self, *types: str) -> list[Resource]:
         """Resources of some types, which may be patterns: `kubernetes:apps/*:Deployment`."""
-        return [
-            resource
-            for found, resources in self._by_type.items()
-            if any(matches(found, pattern) for pattern in types)
-            for resource in resources
-        ]
+        if types not in self._found:
+            self._found[types] = [
+                resource
+                for token, resources in self._by_type.items()
+                if any(matches(token, pattern) for pattern in types)
+                for resource in resources
+            ]
+        return self._found[types]
 
     def parent(self, resource: Resource) -> Resource | None:
         """What a resource is a child of."""

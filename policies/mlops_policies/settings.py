@@ -244,7 +244,7 @@ def schema() -> dict[str, Any]:
 
     entries: dict[str, Any] = {"all": level, PACK_SETTINGS: model(PackSettings)}
     for rule in rules().values():
-        own = model(rule.parameters) if rule.parameters else {"type": "object"}
+        own: dict[str, Any] = model(rule.parameters) if rule.parameters else {"type": "object"}
         properties = {"enforcementLevel": level, **own.get("properties", {})}
         whole = {**own, "properties": properties, "additionalProperties": False}
         entries[rule.id] = {"description": rule.title, "anyOf": [level, whole]}
