@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mlops_policies.findings import Finding, Outcome
 from mlops_policies.judge import GOVERNING, Judged
+from mlops_policies.kinds import mlops
 from mlops_policies.registry import pack, rules
 from mlops_policies.settings import Exemption
 
@@ -25,16 +26,22 @@ def exemption_valid(judged: Judged) -> Iterator[Finding]:
     One that excuses nothing is not needed, and would hide what comes later. Where a rule is not decided yet, its
     exemptions wait with it.
     """
-    for component in judged.stack.of(*GOVERNING):
-        component.value("governance.exemptions" if component.kind == "MLStack" else "exemptions")
+    written = list(_written(judged))
     seen: set[tuple[str, str]] = set()
     for exemption in judged.settings.exemptions:
         pair = (exemption.rule, exemption.resource)
         fault = "a repetition" if pair in seen else _fault(exemption, judged)
         seen.add(pair)
         if fault:
-            message = f"the exemption of {exemption.resource} from {exemption.rule} is {fault}"
-            yield judged.finding(message, field=f"governance.exemptions[{exemption.rule}]")
+            field = f"governance.exemptions[{written.index(pair)}]" if pair in written else ""
+            yield judged.finding(f"the exemption of {exemption.resource} from {exemption.rule} is {fault}", field=field)
+
+
+def _written(judged: Judged) -> Iterator[tuple[str | None, str | None]]:
+    """Rule and resource of the exemptions in a spec; others are in the configuration of the packs."""
+    for component in judged.stack.of(mlops.STACK) or judged.stack.of(mlops.GOVERNANCE):
+        path = "governance.exemptions" if component.type == mlops.STACK else "exemptions"
+        yield from ((item.text("rule"), item.text("resource")) for item in component.each(path))
 
 
 def _fault(exemption: Exemption, judged: Judged) -> str:

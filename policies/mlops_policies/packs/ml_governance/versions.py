@@ -47,14 +47,9 @@ def model_registered(served: Resource, stack: Stack, parameters: Registries) -> 
         name = served.text("model")
         if not any(registry.text("model") == name for registry in stack.of(mlops.REGISTRY)):
             yield served.finding("no registry of the program holds the model that it serves", "model", field="registry")
-    elif served.type in aws.MODEL:
-        for container in serving.containers(served):
-            if not container.has("modelPackageName"):
-                for part, name in serving.artefacts(container):
-                    yield part.finding("the model is taken from storage, and not from a model registry", name)
     elif not has_label(served, "model-version-id", "registered-model-id"):
         for container in serving.containers(served):
-            for part, name in serving.artefacts(container):
+            for part, name in () if container.has("modelPackageName") else serving.artefacts(container):
                 if not (part.text(name) or "").startswith(parameters.prefixes):
                     yield part.finding("the model is taken from storage, and not from a model registry", name)
 

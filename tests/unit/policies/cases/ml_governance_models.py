@@ -131,6 +131,8 @@ CASES = {
         passing=[
             [endpoint(), registry()],
             model(modelPackageName=PACKAGE),
+            model(modelPackageName=PACKAGE, modelDataUrl=S3),
+            model(modelDataUrl="s3://registry/delay/3/model.tar.gz"),
             model(image="preprocess@sha256:0"),
             served("model-registry://delay/3"),
             served("s3://registry/delay/3"),
