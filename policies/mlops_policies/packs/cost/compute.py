@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from binascii import Error
 from collections.abc import Iterator
 from typing import Final
 
@@ -146,7 +145,7 @@ def _stops(lifecycle: Resource) -> bool:
 def _names_stop(script: str) -> bool:
     try:
         plain = b64decode(script, validate=True).decode()
-    except (Error, UnicodeDecodeError, ValueError):
+    except ValueError:
         plain = script
     words = plain.casefold().replace("-", "").replace("_", "")
     return "autostop" in words or "stopnotebookinstance" in words

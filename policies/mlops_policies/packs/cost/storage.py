@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws
@@ -11,8 +10,6 @@ from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, Stack
 
 rule = pack("cost")
-
-_NAMES: Final = ("bucket", "bucketName")
 
 
 @rule(
@@ -30,11 +27,11 @@ def storage_lifecycle(store: Resource, stack: Stack) -> Iterator[Finding]:
     rule that is enabled, a repository a lifecycle policy.
     """
     if store.type in aws.REPOSITORY:
-        kept = store.has("lifecyclePolicy") or stack.referring(store, aws.REPOSITORY_LIFECYCLE, "repository", "name")
+        kept = store.has("lifecyclePolicy") or stack.referring(store, aws.REPOSITORY_LIFECYCLE, "repository")
         if not kept:
             yield store.finding("its images are never deleted", "lifecyclePolicy")
         return
-    separate = stack.referring(store, aws.BUCKET_LIFECYCLE, "bucket", *_NAMES)
+    separate = stack.referring(store, aws.BUCKET_LIFECYCLE, "bucket", "bucket")
     rules = [found for owner in separate for found in owner.each("rules")]
     rules += [*store.each("lifecycleRules"), *store.view("lifecycleConfiguration").each("rules")]
     if not any(found.flag("enabled") or found.text("status") == "Enabled" for found in rules):

@@ -49,10 +49,12 @@ aws.sagemaker.UserProfile(
     tags=billed.TAGS,
 )
 packages = aws.sagemaker.NotebookInstanceLifecycleConfiguration(
-    "packages-start", on_start=started("pip install polars")
+    "packages-start", name="packages-start", on_start=started("pip install polars")
 )
 stop = aws.sagemaker.NotebookInstanceLifecycleConfiguration(
-    "stop-idle", on_start=started("aws sagemaker stop-notebook-instance --notebook-instance-name $NAME")
+    "stop-idle",
+    name="stop-idle",
+    on_start=started("aws sagemaker stop-notebook-instance --notebook-instance-name $NAME"),
 )
 for name, script in (("bare", None), ("packages", packages.name), ("stopped", stop.name)):
     aws.sagemaker.NotebookInstance(

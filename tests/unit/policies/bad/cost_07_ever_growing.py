@@ -26,7 +26,7 @@ aws.s3.BucketLifecycleConfiguration(
     "logs-expire", bucket=logs.id, rules=[{"id": "old", "status": "Enabled", "expiration": {"days": 400}}]
 )
 aws.ecr.Repository("serving", tags=billed.TAGS)
-training = aws.ecr.Repository("training", tags=billed.TAGS)
+training = aws.ecr.Repository("training", name="training", tags=billed.TAGS)
 aws.ecr.LifecyclePolicy(
     "training-expire",
     repository=training.name,
