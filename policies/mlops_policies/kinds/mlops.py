@@ -8,6 +8,7 @@ from typing import Final
 
 from mlops_policies.kinds.labels import label
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.values import NotApplicable
 
 STACK: Final = "mlops:index:MLStack"
 GOVERNANCE: Final = "mlops:index:Governance"
@@ -86,6 +87,16 @@ def high_risk(stack: Stack, resource: Resource) -> bool:
     return any(found.text("riskTier") == "high" for found in about(stack, resource, STACK, REGISTRY))
 
 
+def only_high_risk(stack: Stack, resource: Resource) -> None:
+    """Nothing, where a resource's model is of high risk.
+
+    Raises:
+        NotApplicable: it is not.
+    """
+    if not high_risk(stack, resource):
+        raise NotApplicable("the model is not declared to be of high risk")
+
+
 def sources(stack: Stack, resource: Resource) -> list[View]:
     """The data sources of a resource's model."""
     return [data.view(f"sources.{name}") for data in about(stack, resource, DATASET) for name in data.keys("sources")]
@@ -94,6 +105,16 @@ def sources(stack: Stack, resource: Resource) -> list[View]:
 def classified(stack: Stack, resource: Resource, classifications: Sequence[str]) -> bool:
     """Whether a source of a resource's model has one of some classifications."""
     return any(source.text("classification") in classifications for source in sources(stack, resource))
+
+
+def answers(endpoint: Resource) -> None:
+    """Nothing, where one of our endpoints answers requests.
+
+    Raises:
+        NotApplicable: it is for batches, or a bundle for devices.
+    """
+    if (kind := endpoint.text("kind")) != "rest":
+        raise NotApplicable(f"an endpoint of the kind {kind} answers no requests")
 
 
 def monitors(stack: Stack, endpoint: Resource) -> list[Resource]:

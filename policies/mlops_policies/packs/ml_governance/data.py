@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, mlops
 from mlops_policies.kinds.labels import label
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
-from mlops_policies.values import Undecided
+from mlops_policies.values import NotApplicable, Undecided
 
 rule = pack("ml-governance")
 
@@ -17,6 +17,14 @@ rule = pack("ml-governance")
 def _sources(data: Resource) -> Iterator[tuple[str, View]]:
     for name in data.keys("sources"):
         yield name, data.view(f"sources.{name}")
+
+
+def _of(data: Resource, classifications: Sequence[str]) -> list[tuple[str, View]]:
+    """The sources of some classifications. Raises NotApplicable where there are none."""
+    found = [(name, source) for name, source in _sources(data) if source.text("classification") in classifications]
+    if not found:
+        raise NotApplicable(f"no source has a classification of {', '.join(classifications)}")
+    return found
 
 
 def _finding(data: Resource, name: str, message: str, fact: str) -> Finding:
@@ -91,12 +99,13 @@ def dataset_retention(data: Resource, stack: Stack) -> Iterator[Finding]:
     A bucket is judged where its label `classification` says personal, special-category or health.
     """
     if data.type == mlops.DATASET:
-        for name, source in _sources(data):
-            if source.text("classification") in mlops.PERSONAL and not source.has("retention"):
+        for name, source in _of(data, mlops.PERSONAL):
+            if not source.has("retention"):
                 yield _finding(data, name, "holds personal data, and keeps them for ever", "retention")
         return
-    personal = (label(data, "classification") or "").casefold() in mlops.PERSONAL
-    if personal and not any(_expires(found) for found in _lifecycle(data, stack)):
+    if (label(data, "classification") or "").casefold() not in mlops.PERSONAL:
+        raise NotApplicable("no label says that the bucket holds personal data")
+    if not any(_expires(found) for found in _lifecycle(data, stack)):
         yield data.finding("the bucket holds personal data, and no lifecycle rule expires them")
 
 
@@ -128,8 +137,8 @@ def special_data_justified(data: Resource) -> Iterator[Finding]:
 
     Health information is among them (GDPR, Art. 9(1)).
     """
-    for name, source in _sources(data):
-        if source.text("classification") in mlops.SPECIAL and not source.has("justification"):
+    for name, source in _of(data, mlops.SPECIAL):
+        if not source.has("justification"):
             message = "holds special categories of personal data, and does not say why they may be used"
             yield _finding(data, name, message, "justification")
 
@@ -157,7 +166,7 @@ def dpia_reference(registry: Resource, stack: Stack) -> Iterator[Finding]:
     elif mlops.high_risk(stack, registry) and mlops.classified(stack, registry, mlops.PERSONAL):
         what = "personal data, at a high risk"
     else:
-        return
+        raise NotApplicable("neither are personal data used at a high risk, nor special categories")
     if not mlops.governance(stack, registry).has("impactAssessment"):
         message = f"the model uses {what}, and names no impact assessment"
         yield registry.finding(message, field="governance.impact_assessment")
@@ -204,8 +213,10 @@ def region_allowed(resource: Resource, stack: Stack, parameters: Regions) -> Ite
     for found in stack.of(mlops.GOVERNANCE, mlops.STACK):
         allowed |= set(found.texts("governance.regions" if found.type == mlops.STACK else "regions"))
     service = resource.type.split(":")[1].partition("/")[0]
-    if not allowed or service in _GLOBAL:
-        return
+    if not allowed:
+        raise NotApplicable("no regions are declared")
+    if service in _GLOBAL:
+        raise NotApplicable(f"{service} belongs to no region")
     for part, at in _places(resource):
         if (region := part.text(at)) and region not in allowed:
             yield part.finding(f"{region} is none of the allowed regions: {', '.join(sorted(allowed))}", at)

@@ -8,6 +8,7 @@ from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes, mlops, serving
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.values import NotApplicable
 
 rule = pack("ml-governance")
 
@@ -35,7 +36,8 @@ def inference_logging(endpoint: Resource) -> Iterator[Finding]:
     are judged by nobody here.
     """
     if endpoint.type == mlops.ENDPOINT:
-        if endpoint.text("kind") == "rest" and not endpoint.has("capture.sample"):
+        mlops.answers(endpoint)
+        if not endpoint.has("capture.sample"):
             field = f"endpoints[{endpoint.text('endpoint')}].capture"
             yield endpoint.finding("requests and predictions are not recorded", "capture", field=field)
     elif endpoint.type in aws.ENDPOINT_CONFIGURATION:
@@ -70,8 +72,8 @@ def log_retention_min(logs: Resource, stack: Stack, parameters: Retention) -> It
     Judged are what governance promises, the captured requests of our endpoints, log groups, and buckets that SageMaker
     captures requests into.
     """
-    if mlops.high_risk(stack, logs):
-        yield from _kept(logs, stack, parameters.days, "the records of a high-risk model")
+    mlops.only_high_risk(stack, logs)
+    yield from _kept(logs, stack, parameters.days, "the records of a high-risk model")
 
 
 class HealthRetention(Parameters):
@@ -97,8 +99,9 @@ def log_retention_phi(logs: Resource, stack: Stack, parameters: HealthRetention)
     endpoint answered is counted among them here. Other resources than ours are judged where a source of the program has
     the classification `health`.
     """
-    if mlops.classified(stack, logs, ("health",)):
-        yield from _kept(logs, stack, parameters.days, "documentation and evidence about health information")
+    if not mlops.classified(stack, logs, ("health",)):
+        raise NotApplicable("no source holds health information")
+    yield from _kept(logs, stack, parameters.days, "documentation and evidence about health information")
 
 
 def _kept(logs: Resource, stack: Stack, days: int, what: str) -> Iterator[Finding]:
@@ -118,7 +121,9 @@ def _kept(logs: Resource, stack: Stack, days: int, what: str) -> Iterator[Findin
         # Nothing and zero both mean for ever.
         if (kept := logs.number("retentionInDays")) and kept < days:
             yield logs.finding(f"{short}, and these are for {kept:g}", "retentionInDays")
-    elif _captures(logs, stack):
+    else:
+        if not _captures(logs, stack):
+            raise NotApplicable("no requests are captured into the bucket")
         for part, name, kept in _expirations(logs, stack):
             if kept < days:
                 yield part.finding(f"{short}, and captured requests are for {kept:g}", name)
@@ -147,14 +152,15 @@ def technical_file_retention(kept: Resource, stack: Stack, parameters: Documenta
 
     A bucket is judged where a SageMaker model of the program is loaded from it.
     """
-    if not mlops.high_risk(stack, kept):
-        return
+    mlops.only_high_risk(stack, kept)
     if kept.type == mlops.REGISTRY:
         promised = mlops.governance(stack, kept).number("retention.technicalFile")
         if promised is None or promised < parameters.days * mlops.DAY:
             message = f"versions of a high-risk model and their files must be kept for {parameters.days} days"
             yield kept.finding(message, field="governance.retention.technical_file")
-    elif _holds_models(kept, stack) and _locked_days(kept, stack) < parameters.days:
+    elif not _holds_models(kept, stack):
+        raise NotApplicable("no model of the program is loaded from the bucket")
+    elif _locked_days(kept, stack) < parameters.days:
         message = f"artefacts of a high-risk model are not locked for {parameters.days} days"
         yield kept.finding(message, "objectLockConfiguration")
 
@@ -178,7 +184,7 @@ def log_tamper_protection(bucket: Resource, stack: Stack) -> Iterator[Finding]:
     The local platform's audit log is append-only by itself.
     """
     if not (_captures(bucket, stack) or _trails(bucket, stack)):
-        return
+        raise NotApplicable("no records are written to the bucket")
     if not (_locked(bucket, stack) or _versioned(bucket, stack)):
         yield bucket.finding(
             "records in this bucket can be overwritten: it has neither object lock nor versioning", "versioning"

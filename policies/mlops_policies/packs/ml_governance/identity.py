@@ -157,8 +157,7 @@ def human_oversight_declared(registry: Resource, stack: Stack) -> Iterator[Findi
     Judged is that the role and its address are declared; whether those people have the competence, training and
     authority that the law asks for, no tool can tell.
     """
-    if not mlops.high_risk(stack, registry):
-        return
+    mlops.only_high_risk(stack, registry)
     declared = mlops.governance(stack, registry)
     for name, what in (("role", "nobody is named who watches"), ("contact", "there is no address of those who watch")):
         if not declared.has(f"oversight.{name}"):

@@ -9,7 +9,7 @@ from mlops_policies.kinds import aws, kubernetes, mlops, watching
 from mlops_policies.kinds.labels import label
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, Stack
-from mlops_policies.values import Undecided
+from mlops_policies.values import NotApplicable, Undecided
 
 rule = pack("ml-governance")
 
@@ -38,7 +38,8 @@ def endpoint_has_monitor(endpoint: Resource, stack: Stack) -> Iterator[Finding]:
     Batch endpoints and bundles for devices answer none: their model is judged on new labels at each training.
     """
     if endpoint.type == mlops.ENDPOINT:
-        if endpoint.text("kind") == "rest" and not mlops.monitors(stack, endpoint):
+        mlops.answers(endpoint)
+        if not mlops.monitors(stack, endpoint):
             yield endpoint.finding("nothing watches this endpoint", field="monitors")
     elif endpoint.type in aws.ENDPOINT:
         if not watching.schedules(stack, endpoint) and not watching.alarms(stack, endpoint, "EndpointName"):
@@ -106,14 +107,16 @@ def monitor_has_alert_route(monitor: Resource, stack: Stack) -> Iterator[Finding
     """
     if monitor.type in (mlops.MONITOR, mlops.RETRAINING):
         if monitor.type == mlops.RETRAINING and not any(t != "manual" for t in monitor.texts("triggers")):
-            return
+            raise NotApplicable("training starts only when somebody asks for it")
         if not any(alert.text("kind") == "email" and alert.has("to") for alert in monitor.each("alerts")):
             section = "retraining" if monitor.type == mlops.RETRAINING else f"monitors[{monitor.text('monitor')}]"
             yield monitor.finding("its alerts reach nobody who is named", "alerts", field=f"{section}.alerts")
     elif monitor.type in aws.MONITORING_SCHEDULE:
         if not watching.alarms(stack, monitor, "MonitoringSchedule"):
             yield monitor.finding("no alarm tells of what this schedule finds")
-    elif "sagemaker" in (monitor.text("namespace") or "").casefold():
+    elif "sagemaker" not in (monitor.text("namespace") or "").casefold():
+        raise NotApplicable("the alarm is on metrics of another service")
+    else:
         yield from _alarm(monitor, stack)
 
 
@@ -148,7 +151,8 @@ def endpoint_has_rollback(endpoint: Resource) -> Iterator[Finding]:
     as long as its Deployment is updated by rolling (Standard mode).
     """
     if endpoint.type == mlops.ENDPOINT:
-        if endpoint.text("kind") == "rest" and not endpoint.has("rollback"):
+        mlops.answers(endpoint)
+        if not endpoint.has("rollback"):
             field = f"endpoints[{endpoint.text('endpoint')}]"
             yield endpoint.finding("there is no way back to the version before", "rollback", field=field)
     elif endpoint.type in aws.ENDPOINT:

@@ -8,7 +8,7 @@ from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, jobs, mlops, watching, workflows
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, Stack
-from mlops_policies.values import UNKNOWN
+from mlops_policies.values import UNKNOWN, NotApplicable
 
 rule = pack("ml-governance")
 
@@ -37,7 +37,9 @@ def evaluation_gate_before_deploy(pipeline: Resource) -> Iterator[Finding]:
     if pipeline.type != mlops.PIPELINE:
         if (step := workflows.ungated(pipeline)) is not None:
             yield pipeline.finding(f"the step {step} deploys what was trained, whatever its evaluation says")
-    elif pipeline.has("endpoints") and not (pipeline.has("evaluation.floors") or _floors(pipeline)):
+    elif not pipeline.has("endpoints"):
+        raise NotApplicable("the pipeline deploys nothing")
+    elif not (pipeline.has("evaluation.floors") or _floors(pipeline)):
         message = "models are deployed with no floor for any metric"
         yield pipeline.finding(message, "evaluation.floors", field="evaluation.floors")
 
@@ -93,8 +95,7 @@ def bias_check_high_risk(model: Resource, stack: Stack) -> Iterator[Finding]:
     Before: each pipeline has floors for the segments of a column. While: a monitor of each REST endpoint compares the
     predictions of groups. Which columns matter, no tool can tell.
     """
-    if not mlops.high_risk(stack, model):
-        return
+    mlops.only_high_risk(stack, model)
     if model.type != mlops.REGISTRY:
         if not watching.schedules(stack, model, "ModelBias"):
             yield model.finding("no schedule of the type ModelBias watches this high-risk endpoint")
@@ -129,8 +130,7 @@ def explainability_high_risk(model: Resource, stack: Stack) -> Iterator[Finding]
     Our pipelines measure permutation importance of each input (Breiman 2001), which goes into the card; SageMaker has
     schedules of the type ModelExplainability. To explain a single decision to a person, neither is enough.
     """
-    if not mlops.high_risk(stack, model):
-        return
+    mlops.only_high_risk(stack, model)
     if model.type != mlops.REGISTRY:
         if not watching.schedules(stack, model, "ModelExplainability"):
             yield model.finding("no schedule of the type ModelExplainability watches this high-risk endpoint")
@@ -170,7 +170,9 @@ def retraining_gated(retraining: Resource, stack: Stack) -> Iterator[Finding]:
                 if not floors and not pipeline.flag("evaluation.champion"):
                     message = "a run that starts by itself deploys its model, however good it is"
                     yield retraining.finding(message, field="evaluation.floors")
-    elif _started(stack, retraining) and (step := workflows.ungated(retraining)) is not None:
+    elif not _started(stack, retraining):
+        raise NotApplicable("nothing in the program starts the workflow")
+    elif (step := workflows.ungated(retraining)) is not None:
         yield retraining.finding(
             f"it starts by itself, and its step {step} deploys what was trained with no gate before"
         )

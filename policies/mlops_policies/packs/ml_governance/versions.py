@@ -9,6 +9,7 @@ from mlops_policies.kinds import aws, mlops, serving, workflows
 from mlops_policies.kinds.labels import has_label
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.values import NotApplicable
 
 rule = pack("ml-governance")
 
@@ -100,7 +101,7 @@ def model_approval_gate(subject: Resource, stack: Stack, parameters: Production)
     elif mlops.in_production(stack, subject, parameters.environments):
         why = f"{mlops.environment(stack, subject)} is production"
     else:
-        return
+        raise NotApplicable("neither is it production, nor is the risk high")
     at = "approval" if subject.type == mlops.REGISTRY else ""
     yield subject.finding(f"versions are approved without a person, and {why}", at, field="registry.approval")
 
@@ -130,7 +131,8 @@ def deploy_immutable_version(served: Resource) -> Iterator[Finding]:
     Our endpoints serve bundles by their digest. Images are `image-pinned-digest`'s matter.
     """
     if served.type == mlops.ENDPOINT:
-        if served.text("kind") == "rest" and served.text("immutableVersions") != "digest":
+        mlops.answers(served)
+        if served.text("immutableVersions") != "digest":
             yield served.finding(
                 "what is served is not pinned by a digest", "immutableVersions", field=_endpoint(served)
             )
@@ -165,11 +167,10 @@ def third_party_model_provenance(served: Resource) -> Iterator[Finding]:
             yield served.finding("no licence is stated", "licence", field="identity.licence")
         return
     at = "metadata.annotations" if served.type.startswith("kubernetes:") else "tags"
-    for container in serving.containers(served):
-        hub = serving.variable(container, "HF_MODEL_ID")
-        addresses = [part.text(name) or "" for part, name in serving.artefacts(container)]
-        if hub is None and not any(address.startswith(("hf://", "s3://jumpstart-")) for address in addresses):
-            continue
+    found = [container for container in serving.containers(served) if _third_party(container)]
+    if not found:
+        raise NotApplicable("no model from a public hub is served")
+    for container in found:
         missing = [
             name
             for name, others in (("supplier", ("vendor",)), ("licence", ("license",)))
@@ -177,8 +178,16 @@ def third_party_model_provenance(served: Resource) -> Iterator[Finding]:
         ]
         if missing:
             yield served.finding(f"a model made by others is served without a label {' and '.join(missing)}", at)
-        if hub is not None and serving.variable(container, "HF_MODEL_REVISION") is None:
+        hub, revision = (serving.variable(container, f"HF_MODEL_{name}") for name in ("ID", "REVISION"))
+        if hub is not None and revision is None:
             yield container.finding("no revision of the model is named in HF_MODEL_REVISION", "environment")
+
+
+def _third_party(container: View) -> bool:
+    if serving.variable(container, "HF_MODEL_ID") is not None:
+        return True
+    addresses = (part.text(name) or "" for part, name in serving.artefacts(container))
+    return any(address.startswith(("hf://", "s3://jumpstart-")) for address in addresses)
 
 
 def _endpoint(endpoint: View) -> str:
