@@ -26,7 +26,7 @@ class Result:
         rule: the rule.
         outcome: how it ended.
         level: what it does; an undecided result is advisory until the value is known.
-        message: what is wrong; empty where it passed.
+        message: what is wrong, or why it does not apply; empty where it passed.
         resource: the resource; None for the stack as a whole.
         path: the property to change, or that is not known.
         field: field of the spec to change, where the rule names it.
@@ -65,7 +65,7 @@ class Judgement:
     """All results.
 
     Arguments:
-        results: the results; those that passed or did not apply only where evidence was asked for.
+        results: the results; those that passed only where evidence was asked for.
         settings: how it was judged, exemptions included.
         rules: the rules that ran.
         resources: how many resources were judged.
@@ -106,7 +106,7 @@ class Judge:
     Arguments:
         rules: the rules; those that the settings disable do not run.
         settings: levels, parameters, exemptions.
-        evidence: whether results that passed or did not apply are kept, each with what was read.
+        evidence: whether results that passed are kept, and each result with what was read.
     """
 
     def __init__(self, rules: Iterable[Rule], settings: Settings, *, evidence: bool = False) -> None:
@@ -199,15 +199,9 @@ class Judge:
             about = resource or subject.by_urn.get(undecided.urn)
             yield Result(rule, Outcome.UNDECIDED, Level.ADVISORY, str(undecided), about, undecided.path)
         except NotApplicable as because:
-            if self._trace is not None and not failed:
-                yield Result(
-                    rule,
-                    Outcome.NOT_APPLICABLE,
-                    level,
-                    str(because),
-                    resource,
-                    evidence=_evidence(rule, self._trace),
-                )
+            if not failed:
+                evidence = _evidence(rule, self._trace or ())
+                yield Result(rule, Outcome.NOT_APPLICABLE, level, str(because), resource, evidence=evidence)
             failed = True
         except Exception as error:
             failed = True

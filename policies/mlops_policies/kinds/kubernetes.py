@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from mlops_policies.kinds.workloads import SHAPES, STEPS, Shape
 from mlops_policies.resources import Resource, Stack, View
-from mlops_policies.values import Undecided
+from mlops_policies.values import NotApplicable, Undecided
 
 NAMESPACE: Final = ("kubernetes:core/v1:Namespace",)
 NETWORK_POLICY: Final = ("kubernetes:networking.k8s.io/*:NetworkPolicy", "kubernetes:extensions/*:NetworkPolicy")
@@ -124,6 +124,24 @@ def thorough(parts: Iterable[Iterable[_T]]) -> Iterator[_T]:
             undecided = undecided or found
     if undecided is not None:
         raise undecided
+
+
+def some(found: Iterable[_T], otherwise: str) -> Iterator[_T]:
+    """What a rule is about.
+
+    Arguments:
+        found: the things.
+        otherwise: why the rule does not apply where there are none.
+
+    Raises:
+        NotApplicable: there are none.
+    """
+    none = True
+    for thing in found:
+        none = False
+        yield thing
+    if none:
+        raise NotApplicable(otherwise)
 
 
 def once(found: Iterable[_T]) -> Iterator[_T]:

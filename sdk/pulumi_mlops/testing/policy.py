@@ -25,6 +25,7 @@ __all__ = [
     "Case",
     "Secret",
     "assert_finds",
+    "assert_not_applicable",
     "assert_passes",
     "assert_undecided",
     "component",
@@ -111,11 +112,23 @@ def found(judgement: Judgement) -> set[tuple[str, str]]:
 
 
 def assert_passes(rule: str, *resources: Resource, settings: Settings | None = None, complete: bool = False) -> None:
-    """A rule looks at some resource and finds nothing wrong, or says why it does not apply."""
+    """A rule applies to some resource, and finds nothing wrong with any."""
     judgement = judge(resources, rule, settings=settings, complete=complete)
     assert not judgement.findings, f"{rule} finds: {[result.message for result in judgement.findings]}"
     assert not judgement.undecided, f"{rule} is undecided: {[result.message for result in judgement.undecided]}"
     assert judgement.results, f"{rule} looked at nothing"
+    reasons = [result.message for result in judgement.results if result.outcome is Outcome.NOT_APPLICABLE]
+    assert len(reasons) < len(judgement.results), f"{rule} does not apply: {reasons}"
+
+
+def assert_not_applicable(
+    rule: str, *resources: Resource, settings: Settings | None = None, complete: bool = False
+) -> None:
+    """A rule looks at some resource, and what it is about is not the case for any."""
+    judgement = judge(resources, rule, settings=settings, complete=complete)
+    assert judgement.results, f"{rule} looked at nothing"
+    others = {result.outcome: result.message for result in judgement.results}
+    assert set(others) == {Outcome.NOT_APPLICABLE}, f"{rule} applies: {others}"
 
 
 def assert_finds(
@@ -149,10 +162,11 @@ class Case:
     """Stacks that show what a rule does: each a resource or a list of resources.
 
     Arguments:
-        passing: nothing is wrong, and the rule looked at something.
+        passing: nothing is wrong, and the rule applies to something.
         failing: something is wrong.
         undecided: a value that the rule needs is not known yet.
         set_unknown: a value is set and not known yet, which is enough for the rule.
+        not_applicable: what the rule is about is not the case.
         settings: how it is judged.
         complete: whether all values are known that will be.
     """
@@ -161,6 +175,7 @@ class Case:
     failing: Sequence[Resource | Sequence[Resource]]
     undecided: Sequence[Resource | Sequence[Resource]] = ()
     set_unknown: Sequence[Resource | Sequence[Resource]] = ()
+    not_applicable: Sequence[Resource | Sequence[Resource]] = ()
     settings: Settings = field(default_factory=Settings)
     complete: bool = False
 
@@ -172,6 +187,8 @@ class Case:
             assert_finds(rule, *_listed(stack), settings=self.settings, complete=self.complete)
         for stack in self.undecided:
             assert_undecided(rule, *_listed(stack), settings=self.settings)
+        for stack in self.not_applicable:
+            assert_not_applicable(rule, *_listed(stack), settings=self.settings, complete=self.complete)
 
 
 def stack_of(graph: Graph, *, name: str = "test") -> Stack:

@@ -1,4 +1,4 @@
-"""Every rule: cases that pass, fail and are not known, references, arbitrary input, and a test that misses it."""
+"""Every rule: cases that pass, fail, do not apply and are not known, references, arbitrary input."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def mangled(value: object, data: st.DataObject) -> object:
 @given(data=st.data())
 def test_no_rule_breaks_on_arbitrary_properties(rule: Rule, data: st.DataObject) -> None:
     case = CASES[rule.id]
-    stacks = [*case.passing, *case.failing, *case.undecided, *case.set_unknown]
+    stacks = [*case.passing, *case.failing, *case.undecided, *case.set_unknown, *case.not_applicable]
     chosen = data.draw(st.sampled_from(stacks))
     resources = [chosen] if isinstance(chosen, Resource) else list(chosen)
     which = data.draw(st.integers(0, len(resources) - 1)) if resources else 0

@@ -10,7 +10,7 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, jobs
-from mlops_policies.kinds.kubernetes import thorough
+from mlops_policies.kinds.kubernetes import some, thorough
 from mlops_policies.kinds.labels import has_label
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, Stack, View
@@ -63,7 +63,7 @@ def gpu_needs_justification(workload: Resource) -> Iterator[Finding]:
     """
     if has_label(workload, JUSTIFICATION):
         return
-    for place, path, what in _accelerators(workload):
+    for place, path, what in some(_accelerators(workload), "it takes no accelerator"):
         yield place.finding(f"{what} is taken, and nothing says why", path)
 
 

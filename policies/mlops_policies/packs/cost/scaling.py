@@ -7,10 +7,11 @@ from typing import Final
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes, mlops
-from mlops_policies.kinds.kubernetes import thorough
+from mlops_policies.kinds.kubernetes import some, thorough
 from mlops_policies.kinds.labels import label
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.values import NotApplicable
 
 rule = pack("cost")
 
@@ -48,7 +49,7 @@ def autoscaling_bounded(scaled: Resource, settings: Bounds) -> Iterator[Finding]
     endpoints, HorizontalPodAutoscalers, KEDA's ScaledObjects and InferenceServices. An InferenceService on Knative
     without `maxReplicas` has no bound; in the deployment modes Standard and RawDeployment it has a fixed size then.
     """
-    yield from thorough(_unbounded(*found, settings.most) for found in _scaling(scaled))
+    yield from thorough(_unbounded(*found, settings.most) for found in some(_scaling(scaled), "it does not scale"))
 
 
 def _scaling(scaled: Resource) -> Iterator[tuple[View, str, str, bool]]:
@@ -114,7 +115,7 @@ def scale_to_zero_nonprod(served: Resource, stack: Stack, settings: Environments
     (it is 1 where none is set).
     """
     if mlops.in_production(stack, served, settings.production):
-        return
+        raise NotApplicable(f"{mlops.environment(stack, served)} is production")
     if served.kind == "InferenceService":
         if served.number("spec.predictor.minReplicas") != 0:
             yield served.finding("it never scales to zero, and is not production", "spec.predictor.minReplicas")

@@ -7,10 +7,11 @@ from typing import Literal
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import kubernetes
-from mlops_policies.kinds.kubernetes import accelerators, containers, entries, namespace, once, pods, thorough
+from mlops_policies.kinds.kubernetes import accelerators, containers, entries, namespace, once, pods, some, thorough
 from mlops_policies.packs.kubernetes.pod_security import STANDARD
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.values import NotApplicable
 
 rule = pack("kubernetes")
 
@@ -47,7 +48,7 @@ def namespace_pss_label(space: Resource, parameters: LeastProfile) -> Iterator[F
     label = entries(space, "metadata.labels").get(_ENFORCE)
     profile = label.text() if label else None
     if label is None and space.kind.endswith("Patch"):
-        return
+        raise NotApplicable("the patch leaves the label as it is")
     if profile not in (parameters.least, "restricted"):
         message = f"it enforces less of the Pod Security Standards than {parameters.least}"
         yield space.finding(message, f"metadata.labels.{_ENFORCE}")
@@ -109,23 +110,18 @@ def gpu_quota(space: Resource, stack: Stack) -> Iterator[Finding]:
     Workloads with the label of a Kueue queue are exempt: Kueue admits them within the queue's quota.
     """
 
-    def bounded(accelerator: str) -> bool:
-        return any(
-            f"requests.{accelerator}" in entries(quota, "spec.hard")
-            for quota in stack.of(*kubernetes.RESOURCE_QUOTA)
-            if namespace(stack, quota) == space.urn
-        )
-
-    def unbounded(workload: Resource) -> Iterator[Finding]:
+    def asked(workload: Resource) -> Iterator[str]:
         if namespace(stack, workload) == space.urn and _QUEUE not in entries(workload, "metadata.labels"):
-            asked = {
-                name for pod in pods(workload) for container in containers(pod) for name in accelerators(container)
-            }
-            for accelerator in sorted(asked):
-                if not bounded(accelerator):
-                    yield space.finding(f"its pods ask for {accelerator}, and no ResourceQuota bounds how many")
+            names = (accelerators(container) for pod in pods(workload) for container in containers(pod))
+            yield from sorted(set().union(*names))
 
-    yield from once(thorough(unbounded(workload) for workload in stack.of(*kubernetes.WORKLOADS)))
+    def unbounded(accelerator: str) -> Iterator[Finding]:
+        quotas = (quota for quota in stack.of(*kubernetes.RESOURCE_QUOTA) if namespace(stack, quota) == space.urn)
+        if not any(f"requests.{accelerator}" in entries(quota, "spec.hard") for quota in quotas):
+            yield space.finding(f"its pods ask for {accelerator}, and no ResourceQuota bounds how many")
+
+    names = once(thorough(asked(workload) for workload in stack.of(*kubernetes.WORKLOADS)))
+    yield from thorough(unbounded(name) for name in some(names, "no pod in it asks for accelerators outside a queue"))
 
 
 def _selective(policy: View) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import kubernetes
-from mlops_policies.kinds.kubernetes import Pod, containers, entries, named, once, pods, thorough
+from mlops_policies.kinds.kubernetes import Pod, containers, entries, named, once, pods, some, thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, View
 
@@ -127,7 +127,8 @@ def pod_security_restricted(workload: Resource, parameters: PodSecurity) -> Iter
     out. Pods of Windows are exempt as the standard exempts them, and pods in a user namespace of their own
     (`hostUsers: false`) may be root there.
     """
-    yield from once(thorough(_violations(pod, parameters.profile == "restricted") for pod in pods(workload)))
+    found = some(pods(workload), "it describes no pods")
+    yield from once(thorough(_violations(pod, parameters.profile == "restricted") for pod in found))
 
 
 def _violations(pod: Pod, restricted: bool) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import kubernetes
-from mlops_policies.kinds.kubernetes import Pod, containers, entries, named, namespace, pods, thorough
+from mlops_policies.kinds.kubernetes import Pod, containers, entries, named, namespace, pods, some, thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
 
@@ -55,7 +55,8 @@ def no_automount_token(resource: Resource, stack: Stack, parameters: Accounts) -
     not ask for it again. Serving runtimes are not judged: their pods take the account from the InferenceService.
     """
     if "ServiceAccount" not in resource.kind:
-        yield from thorough(_mounting(pod, stack, parameters) for pod in pods(resource))
+        found = some(pods(resource), "it describes no pods")
+        yield from thorough(_mounting(pod, stack, parameters) for pod in found)
     elif resource.value("metadata.name") not in parameters.accounts and not _refuses(resource):
         yield resource.finding("its pods are given a token of the Kubernetes API", _TOKEN)
 
@@ -80,7 +81,8 @@ def read_only_rootfs(workload: Resource) -> Iterator[Finding]:
         if not container.flag(at, default=pod.partial) and not pod.windows:
             yield container.finding(f"container {named(container)} can write to its root file system", at)
 
-    yield from thorough(writable(pod, container) for pod in pods(workload) for container in containers(pod))
+    found = some(((pod, each) for pod in pods(workload) for each in containers(pod)), "it describes no containers")
+    yield from thorough(writable(pod, container) for pod, container in found)
 
 
 @rule(
@@ -111,8 +113,9 @@ def resource_limits(workload: Resource, stack: Stack, parameters: Limited) -> It
             message = f"container {named(container)} has no limit of {' and '.join(missing)}"
             yield container.finding(message, "resources.limits")
 
+    found = ((pod, each) for pod in pods(workload) if not pod.partial for each in containers(pod))
     yield from thorough(
-        unlimited(pod, container) for pod in pods(workload) if not pod.partial for container in containers(pod)
+        unlimited(pod, container) for pod, container in some(found, "its containers are described elsewhere")
     )
 
 
@@ -134,12 +137,13 @@ def probes_set(workload: Resource) -> Iterator[Finding]:
             if not container.has(probe):
                 yield container.finding(f"container {named(container)} has no {probe}", probe)
 
-    yield from thorough(
-        unprobed(container)
+    found = (
+        container
         for pod in pods(workload)
         if not pod.partial and pod.text("restartPolicy") in (None, "Always")
         for container in containers(pod, started=False)
     )
+    yield from thorough(unprobed(container) for container in some(found, "no container of it serves until stopped"))
 
 
 def _mounting(pod: Pod, stack: Stack, parameters: Accounts) -> Iterator[Finding]:

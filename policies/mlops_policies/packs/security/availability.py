@@ -8,9 +8,10 @@ from pydantic import Field
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes, mlops
-from mlops_policies.kinds.kubernetes import thorough
+from mlops_policies.kinds.kubernetes import some, thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.values import NotApplicable
 
 rule = pack("security")
 
@@ -50,12 +51,15 @@ def endpoint_ha(resource: Resource, stack: Stack, parameters: Availability) -> I
     variants are spread by AWS.
     """
     if not mlops.in_production(stack, resource, parameters.environments):
-        return
+        raise NotApplicable(f"{mlops.environment(stack, resource)} is not production")
     if resource.type in aws.ENDPOINT_CONFIGURATION:
-        yield from thorough(_variant(found, parameters.instances) for found in resource.each("productionVariants"))
+        variants = (found for found in resource.each("productionVariants") if not found.has("serverlessConfig"))
+        found = some(variants, "all its variants are serverless")
+        yield from thorough(_variant(each, parameters.instances) for each in found)
     elif resource.type in aws.SCALING_TARGET:
-        if resource.text("scalableDimension") == "sagemaker:variant:DesiredInstanceCount":
-            yield from _fewer(resource, "minCapacity", "the variant scales down to", parameters.instances)
+        if resource.text("scalableDimension") != "sagemaker:variant:DesiredInstanceCount":
+            raise NotApplicable("it does not scale the instances of an endpoint")
+        yield from _fewer(resource, "minCapacity", "the variant scales down to", parameters.instances)
     else:
         for part in ("predictor", "transformer"):
             if resource.has(f"spec.{part}"):
@@ -63,8 +67,6 @@ def endpoint_ha(resource: Resource, stack: Stack, parameters: Availability) -> I
 
 
 def _variant(variant: View, least: int) -> Iterator[Finding]:
-    if variant.has("serverlessConfig"):
-        return
     name = variant.value("variantName")
     who = f"variant {name}" if isinstance(name, str) and name else "a variant"
     yield from _fewer(variant, "initialInstanceCount", f"{who} starts with", least)

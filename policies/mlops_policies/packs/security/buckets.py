@@ -10,6 +10,7 @@ from mlops_policies.kinds import aws, iam
 from mlops_policies.kinds.kubernetes import thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.values import NotApplicable
 
 rule = pack("security")
 
@@ -83,7 +84,9 @@ def encrypt_bucket_kms(bucket: Resource, settings: BucketKey) -> Iterator[Findin
     `bucket-encryption-declared`'s.
     """
     defaults = list(_defaults(bucket))
-    if not defaults and (bucket.type not in _CLASSIC or _holds_encryption(bucket)):
+    if not defaults:
+        if bucket.type in _CLASSIC and not _holds_encryption(bucket):
+            raise NotApplicable("it holds no encryption itself")
         yield bucket.finding("no key of yours encrypts it", "bucketEncryption")
     for default in defaults:
         # Cloud Control is told CloudFormation's names.

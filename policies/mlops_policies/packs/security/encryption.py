@@ -8,9 +8,10 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, Job, Work, jobs
-from mlops_policies.kinds.kubernetes import thorough
+from mlops_policies.kinds.kubernetes import some, thorough
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, View
+from mlops_policies.values import NotApplicable
 
 rule = pack("security")
 
@@ -43,8 +44,9 @@ def encrypt_endpoint_volume(config: Resource) -> Iterator[Finding]:
     if aws.has_own_key(config, "kmsKeyArn", "kmsKeyId"):
         return
     variants = [*config.each("productionVariants"), *config.each("shadowProductionVariants")]
-    if any(not variant.has("serverlessConfig") and _has_volume(variant) for variant in variants):
-        yield config.finding("no key of yours encrypts the volumes of its instances", _key(config, "kmsKeyArn"))
+    if not any(not variant.has("serverlessConfig") and _has_volume(variant) for variant in variants):
+        raise NotApplicable("no variant has a volume that takes a key")
+    yield config.finding("no key of yours encrypts the volumes of its instances", _key(config, "kmsKeyArn"))
 
 
 @rule(
@@ -73,14 +75,8 @@ def encrypt_data_capture(resource: Resource) -> Iterator[Finding]:
     elif resource.type in aws.FLOW_DEFINITION:
         yield from _stored(resource, "outputConfig", "kmsKeyId", "the results of human review")
     else:
-        yield from _stored(resource, "asyncInferenceConfig.outputConfig", "kmsKeyId", "asynchronous answers")
-        capture = "dataCaptureConfig"
-        for finding in _stored(resource, capture, "kmsKeyId", "captured requests and answers"):
-            # The API captures unless told otherwise, pulumi-aws only if told.
-            if resource.flag(f"{capture}.enableCapture", default=resource.type.startswith("aws-native:")):
-                yield finding
-        for variant in [*resource.each("productionVariants"), *resource.each("shadowProductionVariants")]:
-            yield from _stored(variant, "coreDumpConfig", "kmsKeyId", "core dumps of the model's process")
+        for part, where, what in some(_stores(resource), "it stores nothing of requests and answers"):
+            yield from _stored(part, where, "kmsKeyId", what)
 
 
 @rule(
@@ -144,12 +140,12 @@ def encrypt_feature_store(group: Resource) -> Iterator[Finding]:
     if group.has("offlineStoreConfig") and not aws.has_own_key(group, offline):
         yield group.finding("no key of yours encrypts the offline store", offline)
     online = "onlineStoreConfig.securityConfig.kmsKeyId"
-    if (
-        not aws.has_own_key(group, online)
-        and group.flag("onlineStoreConfig.enableOnlineStore")
-        and group.text("onlineStoreConfig.storageType") != "InMemory"
-    ):
+    if aws.has_own_key(group, online):
+        return
+    if group.flag("onlineStoreConfig.enableOnlineStore") and not _in_memory(group):
         yield group.finding("no key of yours encrypts the online store", online)
+    elif not group.has("offlineStoreConfig"):
+        raise NotApplicable("it has no store that takes a key")
 
 
 @rule(
@@ -175,7 +171,8 @@ def encrypt_monitor_jobs(resource: Resource) -> Iterator[Finding]:
     start. Instance types with NVMe disks of their own take no key for volumes, and need none.
     """
     works = (Work.MONITORING, Work.TRAINING, Work.PROCESSING, Work.TRANSFORM)
-    yield from thorough(part for job in jobs(resource, *works) for part in (_volume(job), _output(job)))
+    found = some(jobs(resource, *works), "it defines no such job")
+    yield from thorough(part for job in found for part in (_volume(job), _output(job)))
 
 
 @rule(
@@ -199,7 +196,8 @@ def monitor_job_traffic_encryption(resource: Resource) -> Iterator[Finding]:
     Rows of data and weights of models travel between them. Jobs of one instance are judged as well: they are given more
     by changing a number. A schedule that names a definition is judged by that definition.
     """
-    yield from thorough(_traffic(job) for job in jobs(resource, Work.MONITORING, Work.TRAINING))
+    found = some(jobs(resource, Work.MONITORING, Work.TRAINING), "it defines no job that monitors or trains")
+    yield from thorough(_traffic(job) for job in found)
 
 
 def _has_volume(cluster: View) -> bool:
@@ -208,6 +206,25 @@ def _has_volume(cluster: View) -> bool:
 
 def _key(resource: Resource, classic: str) -> str:
     return "kmsKeyId" if resource.type.startswith("aws-native:") else classic
+
+
+def _in_memory(group: Resource) -> bool:
+    return group.text("onlineStoreConfig.storageType") == "InMemory"
+
+
+def _stores(config: Resource) -> Iterator[tuple[View, str, str]]:
+    """What an endpoint stores: the part, its property, and what it is called."""
+    asynchronous, capture, dumps = "asyncInferenceConfig.outputConfig", "dataCaptureConfig", "coreDumpConfig"
+    if config.has(asynchronous):
+        yield config, asynchronous, "asynchronous answers"
+    # The API captures unless told otherwise, pulumi-aws only if told.
+    by_default = config.type.startswith("aws-native:")
+    keyed = aws.has_own_key(config, f"{capture}.kmsKeyId")
+    if config.has(capture) and (keyed or config.flag(f"{capture}.enableCapture", default=by_default)):
+        yield config, capture, "captured requests and answers"
+    for variant in [*config.each("productionVariants"), *config.each("shadowProductionVariants")]:
+        if variant.has(dumps):
+            yield variant, dumps, "core dumps of the model's process"
 
 
 def _stored(view: View, where: str, key: str, what: str) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from mlops_policies.kinds.jobs import MONITORING
 from mlops_policies.kinds.kubernetes import thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
-from mlops_policies.values import UNKNOWN
+from mlops_policies.values import UNKNOWN, NotApplicable
 
 rule = pack("security")
 
@@ -175,6 +175,8 @@ def role_per_component(role: Resource, stack: Stack) -> Iterator[Finding]:
         for user in stack.of(*types):
             if any(user.has(path) and stack.refers(user, path, role) for path in paths):
                 users.setdefault(_component(stack, user) or duty, user.name)
+    if not users:
+        raise NotApplicable("nothing in the program is seen to use it")
     if len(users) > 1:
         yield role.finding(f"it is used for {' and '.join(f'{what} ({name})' for what, name in users.items())}")
 

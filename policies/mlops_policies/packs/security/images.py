@@ -10,7 +10,7 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, Job, Work, jobs
-from mlops_policies.kinds.kubernetes import once, thorough
+from mlops_policies.kinds.kubernetes import once, some, thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, View
 from mlops_policies.values import Undecided
@@ -40,7 +40,8 @@ def model_image_private_registry(resource: Resource) -> Iterator[Finding]:
     Judged is every container with an image, of models as resources and where pipelines and state machines make them; a
     container of a model package has the image that the package names.
     """
-    yield from thorough(_pulled(found) for job in jobs(resource, Work.MODEL) for found in job.containers())
+    containers = (found for job in jobs(resource, Work.MODEL) for found in job.containers() if found.has("image"))
+    yield from thorough(_pulled(found) for found in some(containers, "it names no image of a model"))
 
 
 class Images(Parameters):
@@ -76,12 +77,13 @@ def image_pinned_digest(resource: Resource, parameters: Images) -> Iterator[Find
     jobs (in pipelines and state machines too), Studio images, Lambda functions, ECS tasks, and all that makes pods on
     Kubernetes.
     """
-    yield from once(thorough(_unpinned(view, path, parameters) for view, path in _images(resource)))
+    images = ((view, path) for view, path in _images(resource) if view.has(path))
+    yield from once(thorough(_unpinned(view, path, parameters) for view, path in some(images, "it names no image")))
 
 
 def _pulled(container: View) -> Iterator[Finding]:
     path = "imageConfig.repositoryAccessMode"
-    if container.has("image") and container.text(path) != "Vpc":
+    if container.text(path) != "Vpc":
         yield container.finding("an image is not pulled from a private registry in your VPC", path)
 
 

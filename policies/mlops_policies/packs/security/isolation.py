@@ -8,7 +8,7 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, Job, Work, jobs
-from mlops_policies.kinds.kubernetes import thorough
+from mlops_policies.kinds.kubernetes import some, thorough
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource
 
@@ -20,6 +20,7 @@ _ISOLATED: Final = {
     "soc2": ["CC6.6"],
     "eu-ai-act": ["Art. 15(5)"],
 }
+_NEITHER: Final = "it makes no model, and trains none"
 
 
 @rule(
@@ -45,7 +46,7 @@ def model_network_isolation(resource: Resource) -> Iterator[Finding]:
     What a model's artefact or a training library does unseen can then send no data away. Judged are models, training
     and tuning jobs, as resources and where pipelines and state machines make them.
     """
-    yield from thorough(_isolation(job) for job in jobs(resource, Work.MODEL, Work.TRAINING))
+    yield from thorough(_isolation(job) for job in some(jobs(resource, Work.MODEL, Work.TRAINING), _NEITHER))
 
 
 @rule(
@@ -62,7 +63,8 @@ def monitor_job_isolation(resource: Resource) -> Iterator[Finding]:
 
     They read what people asked a model. A schedule that names a definition is judged by that definition.
     """
-    yield from thorough(_isolation(job) for job in jobs(resource, Work.MONITORING))
+    found = some(jobs(resource, Work.MONITORING), "it defines no job itself")
+    yield from thorough(_isolation(job) for job in found)
 
 
 @rule(
@@ -87,7 +89,7 @@ def model_in_vpc(resource: Resource) -> Iterator[Finding]:
     Their data then travel through endpoints and rules of yours, and flow logs see it. Judged are models, training and
     tuning jobs, as resources and where pipelines and state machines make them.
     """
-    yield from thorough(_vpc(job) for job in jobs(resource, Work.MODEL, Work.TRAINING))
+    yield from thorough(_vpc(job) for job in some(jobs(resource, Work.MODEL, Work.TRAINING), _NEITHER))
 
 
 @rule(

@@ -9,6 +9,7 @@ from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource
+from mlops_policies.values import NotApplicable
 
 rule = pack("security")
 
@@ -35,5 +36,6 @@ def kms_rotation(key: Resource) -> Iterator[Finding]:
     spec = key.text("customerMasterKeySpec") or key.text("keySpec") or "SYMMETRIC_DEFAULT"
     usage = key.text("keyUsage") or "ENCRYPT_DECRYPT"
     elsewhere = key.has("customKeyStoreId") or key.has("xksKeyId") or (key.text("origin") or "AWS_KMS") != "AWS_KMS"
-    if spec == "SYMMETRIC_DEFAULT" and usage == "ENCRYPT_DECRYPT" and not elsewhere:
-        yield key.finding("its material is never renewed", "enableKeyRotation")
+    if spec != "SYMMETRIC_DEFAULT" or usage != "ENCRYPT_DECRYPT" or elsewhere:
+        raise NotApplicable("KMS can't renew the material of such a key")
+    yield key.finding("its material is never renewed", "enableKeyRotation")

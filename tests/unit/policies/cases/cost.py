@@ -128,11 +128,8 @@ CASES = {
     ),
     "gpu-needs-justification": Case(
         passing=[
-            endpoint(instanceType="ml.m5.large"),
             resource("aws:ec2/instance:Instance", instanceType="g5.xlarge", tags=REASON),
-            pod({"cpu": "1", "memory": "1Gi"}),
             pod({"nvidia.com/gpu": 1}, annotations=REASON),
-            training(instanceType="ml.c7i.large"),
         ],
         failing=[
             endpoint(instanceType="ml.g5.xlarge"),
@@ -158,6 +155,11 @@ CASES = {
         ],
         undecided=[endpoint(instanceType=UNKNOWN), pod(UNKNOWN)],
         set_unknown=[notebook(instanceType=UNKNOWN, tags=REASON)],
+        not_applicable=[
+            endpoint(instanceType="ml.m5.large"),
+            pod({"cpu": "1", "memory": "1Gi"}),
+            training(instanceType="ml.c7i.large"),
+        ],
     ),
     "budget-alarm": Case(
         passing=[
@@ -192,7 +194,6 @@ CASES = {
             resource("aws:eks/nodeGroup:NodeGroup", scalingConfig={"minSize": 1, "maxSize": 3}),
             endpoint(managedInstanceScaling={"minInstanceCount": 1, "maxInstanceCount": 3}),
             inference(minReplicas=1, maxReplicas=3),
-            endpoint(instanceType="ml.m5.large", initialInstanceCount=1),
             annotated({"serving.kserve.io/deploymentMode": "RawDeployment"}, minReplicas=2),
             pods(4, 4),
             annotated({"serving.kserve.io/deploymentMode": "Standard"}, minReplicas=2),
@@ -224,6 +225,9 @@ CASES = {
             target(UNKNOWN, 100),
         ],
         undecided=[target(1, UNKNOWN), pods(UNKNOWN, 4)],
+        not_applicable=[
+            endpoint(instanceType="ml.m5.large", initialInstanceCount=1),
+        ],
     ),
     "idle-shutdown": Case(
         passing=[
@@ -267,7 +271,6 @@ CASES = {
             endpoint(serverlessConfig={"maxConcurrency": 5}),
             endpoint(managedInstanceScaling={"minInstanceCount": 0, "maxInstanceCount": 2}),
             inference(minReplicas=0, maxReplicas=2),
-            [production, endpoint(instanceType="ml.m5.large")],
             [asynchronous, target(0, 2)],
         ],
         failing=[
@@ -281,6 +284,9 @@ CASES = {
         ],
         undecided=[inference(minReplicas=UNKNOWN)],
         set_unknown=[endpoint(serverlessConfig=UNKNOWN)],
+        not_applicable=[
+            [production, endpoint(instanceType="ml.m5.large")],
+        ],
     ),
     "storage-lifecycle": Case(
         passing=[

@@ -320,12 +320,12 @@ CASES = {
             workflow(spec=changed(STEP, "podSpecPatch", "containers: []")),
         ],
         set_unknown=[with_pod(("containers.0.image", UNKNOWN), ("containers.0.name", UNKNOWN))],
+        not_applicable=[policy.resource("kubernetes:apps/v1:Deployment", spec={"replicas": 2})],
     ),
     "namespace-pss-label": Case(
         passing=[
             space(**{ENFORCE: "baseline"}),
             space(**{ENFORCE: "restricted"}),
-            space(kind="NamespacePatch"),
         ],
         failing=[
             space(),
@@ -336,6 +336,9 @@ CASES = {
         undecided=[
             policy.resource("kubernetes:core/v1:Namespace", metadata={"labels": {ENFORCE: UNKNOWN}}),
             policy.resource("kubernetes:core/v1:Namespace", metadata=UNKNOWN),
+        ],
+        not_applicable=[
+            space(kind="NamespacePatch"),
         ],
     ),
     "default-deny-network": Case(
@@ -395,6 +398,7 @@ CASES = {
             account(automountServiceAccountToken=UNKNOWN),
             workload(pod=changed(POD, "automountServiceAccountToken", UNKNOWN)),
         ],
+        not_applicable=[policy.resource("kubernetes:apps/v1:Deployment", spec={"replicas": 2})],
         settings=parameters("no-automount-token", Accounts(accounts=["api"])),
     ),
     "read-only-rootfs": Case(
@@ -409,6 +413,7 @@ CASES = {
             workload("apps/v1:DeploymentPatch", pod=changed(POD, f"{SECURITY}.readOnlyRootFilesystem", False)),
         ],
         undecided=[with_pod((f"{SECURITY}.readOnlyRootFilesystem", UNKNOWN)), with_pod(("containers", UNKNOWN))],
+        not_applicable=[workload(pod={"containers": []})],
     ),
     "resource-limits": Case(
         passing=[
@@ -444,12 +449,12 @@ CASES = {
             [workload(pod=UNLIMITED), object_of("core/v1:LimitRange", spec=UNKNOWN)],
         ],
         set_unknown=[with_pod(("containers.0.resources.limits.memory", UNKNOWN))],
+        not_applicable=[workload("apps/v1:DeploymentPatch", pod={"containers": [{"name": "a"}]})],
     ),
     "probes-set": Case(
         passing=[
             workload(),
             with_pod(("initContainers.0.livenessProbe", None)),
-            workload("core/v1:Pod", "spec", {"restartPolicy": "Never", "containers": [{"name": "once"}]}),
         ],
         failing=[
             with_pod(("containers.0.livenessProbe", None)),
@@ -458,6 +463,9 @@ CASES = {
         ],
         undecided=[with_pod(("restartPolicy", UNKNOWN))],
         set_unknown=[with_pod(("containers.0.livenessProbe", UNKNOWN))],
+        not_applicable=[
+            workload("core/v1:Pod", "spec", {"restartPolicy": "Never", "containers": [{"name": "once"}]}),
+        ],
     ),
     "rbac-no-wildcard": Case(
         passing=[role(), role("ClusterRole"), binding("view"), binding("mine", "ClusterRoleBinding")],
@@ -526,9 +534,6 @@ CASES = {
     "gpu-quota": Case(
         passing=[
             [space(), asking(), quota({"requests.nvidia.com/gpu": "8"})],
-            [space(), asking(metadata={"labels": {"kueue.x-k8s.io/queue-name": "training"}})],
-            [space(), workload()],
-            [space("other"), asking()],
         ],
         failing=[
             [space(), asking()],
@@ -549,6 +554,11 @@ CASES = {
             [space(), asking(), quota(UNKNOWN)],
         ],
         set_unknown=[[space(), asking(), quota({"requests.nvidia.com/gpu": UNKNOWN})]],
+        not_applicable=[
+            [space(), asking(metadata={"labels": {"kueue.x-k8s.io/queue-name": "training"}})],
+            [space(), workload()],
+            [space("other"), asking()],
+        ],
     ),
 }
 

@@ -103,8 +103,6 @@ CASES = {
     "dataset-retention": Case(
         passing=[
             dataset(flights={}, bookings=PERSONAL),
-            bucket(tags={"classification": "internal"}),
-            bucket(),
             [bucket(tags=TAGS), lifecycle(status="Enabled", expiration={"days": 365})],
             [bucket(tags=TAGS), lifecycle(status="Enabled", filter={}, expiration={"date": "2027-01-01"})],
             bucket(tags=TAGS, lifecycleRules=[{"enabled": True, "expiration": {"days": 30}}]),
@@ -126,17 +124,22 @@ CASES = {
             dataset(bookings={**PERSONAL, "retention": UNKNOWN}),
             [bucket(tags=TAGS), lifecycle(status="Enabled", expiration={"days": UNKNOWN})],
         ],
+        not_applicable=[
+            bucket(tags={"classification": "internal"}),
+            bucket(),
+        ],
     ),
     "special-data-justified": Case(
-        passing=[dataset(bookings=PERSONAL), dataset(patients={**HEALTH, "justification": "DPO-12"})],
+        passing=[dataset(patients={**HEALTH, "justification": "DPO-12"})],
         failing=[dataset(patients=HEALTH), dataset(unions={"classification": "special-category"})],
         undecided=[dataset(patients={"classification": Secret("health")})],
         set_unknown=[dataset(patients={**HEALTH, "justification": UNKNOWN})],
+        not_applicable=[
+            dataset(bookings=PERSONAL),
+        ],
     ),
     "dpia-reference": Case(
         passing=[
-            [registry(**HIGH), dataset(flights={})],
-            [registry(), dataset(bookings=PERSONAL)],
             [registry(**HIGH), dataset(bookings=PERSONAL), governance(impactAssessment="DPIA-4")],
             [registry(), dataset(patients=HEALTH), stack(governance={"impactAssessment": "DPIA-4"})],
         ],
@@ -146,6 +149,10 @@ CASES = {
         ],
         undecided=[[registry(riskTier=UNKNOWN), dataset(bookings=PERSONAL)]],
         set_unknown=[[registry(**HIGH), dataset(bookings=PERSONAL), governance(impactAssessment=UNKNOWN)]],
+        not_applicable=[
+            [registry(**HIGH), dataset(flights={})],
+            [registry(), dataset(bookings=PERSONAL)],
+        ],
     ),
     "region-allowed": Case(
         passing=[

@@ -99,7 +99,6 @@ CASES = {
     ),
     "human-oversight-declared": Case(
         passing=[
-            registry(),
             [registry(**HIGH), governance(oversight=OVERSIGHT)],
             [registry(**HIGH), stack(governance={"oversight": OVERSIGHT})],
             [registry(**HIGH), governance(oversight=OVERSIGHT), governance(model="other")],
@@ -112,6 +111,9 @@ CASES = {
         ],
         undecided=[registry(riskTier=UNKNOWN)],
         set_unknown=[[registry(**HIGH), governance(oversight=UNKNOWN)]],
+        not_applicable=[
+            registry(),
+        ],
     ),
     "model-review-current": Case(
         passing=[
@@ -159,14 +161,11 @@ CASES = {
     ),
     "model-approval-gate": Case(
         passing=[
-            registry(),
-            [registry(), stack(environment="dev")],
             [registry(approval="manual", approvers=["grace"]), stack(environment="live-eu")],
             registry(**HIGH, approval="manual"),
             registry(approval="manual", approvers=["ada", "grace"]),
             registration("PendingManualApproval"),
             registration({"Get": "Parameters.Status"}, {"Name": "Status", "DefaultValue": "PendingManualApproval"}),
-            registration("Approved", tags={"risk-tier": "minimal"}),
             package("PendingManualApproval"),
             [package(None), registry(**HIGH, approval="manual")],
         ],
@@ -181,12 +180,16 @@ CASES = {
             package("Approved"),
         ],
         undecided=[registry(approval=UNKNOWN), package(UNKNOWN), registration("Approved", tags=UNKNOWN)],
+        not_applicable=[
+            registry(),
+            [registry(), stack(environment="dev")],
+            registration("Approved", tags={"risk-tier": "minimal"}),
+        ],
         settings=Settings(parameters={"model-approval-gate": Production(environments=("live-*",))}),
     ),
     "deploy-immutable-version": Case(
         passing=[
             endpoint(),
-            batch(),
             model(modelDataUrl=S3),
             served("s3://models/delay/7"),
             served("oci://registry.example.com/delay@sha256:0123"),
@@ -204,11 +207,13 @@ CASES = {
             served("models:/delay@champion"),
         ],
         undecided=[served(UNKNOWN), endpoint(immutableVersions=UNKNOWN), model(modelDataUrl=Secret(S3))],
+        not_applicable=[
+            batch(),
+        ],
     ),
     "third-party-model-provenance": Case(
         passing=[
             registry(),
-            served("s3://models/delay/7"),
             hub_model("hf://org/model:1", supplier="org", licence="MIT"),
             resource(
                 "aws:sagemaker/model:Model",
@@ -231,5 +236,8 @@ CASES = {
         ],
         undecided=[served(UNKNOWN), inference_service({"containers": [{"env": UNKNOWN}]})],
         set_unknown=[registry(licence=UNKNOWN), hub_model("hf://org/model:1", supplier=UNKNOWN, licence=UNKNOWN)],
+        not_applicable=[
+            served("s3://models/delay/7"),
+        ],
     ),
 }

@@ -117,7 +117,6 @@ CASES = {
         passing=[
             pipeline(),
             pipeline(evaluation={"floors": {}, **SEGMENTS}),
-            pipeline(evaluation=NO_FLOORS, endpoints=[]),
             sagemaker_pipeline(TRAIN, condition(DEPLOY)),
             sagemaker_pipeline(TRAIN, condition(otherwise=[FAIL]), {**DEPLOY, "DependsOn": ["Good"]}),
             sagemaker_pipeline(
@@ -171,6 +170,9 @@ CASES = {
             resource("aws:sfn/stateMachine:StateMachine", definition="States:"),
         ],
         set_unknown=[pipeline(evaluation={"floors": {"roc_auc": UNKNOWN}}), pipeline(evaluation={"floors": UNKNOWN})],
+        not_applicable=[
+            pipeline(evaluation=NO_FLOORS, endpoints=[]),
+        ],
     ),
     "train-test-isolated": Case(
         passing=[
@@ -204,10 +206,8 @@ CASES = {
     ),
     "bias-check-high-risk": Case(
         passing=[
-            registry(),
             [registry(**HIGH), pipeline(evaluation=SEGMENTS), endpoint(), monitor(signals=BIAS), batch()],
             [registry(**HIGH), pipeline(model="other", evaluation=BARE), pipeline(evaluation=SEGMENTS)],
-            sagemaker(),
             [sagemaker(tags=TAGS), schedule("ModelBias")],
             [sagemaker(tags=TAGS), bias_job(), native_schedule(bias_job())],
         ],
@@ -228,11 +228,13 @@ CASES = {
             [registry(**HIGH), pipeline(evaluation={"segments": UNKNOWN})],
         ],
         set_unknown=[[registry(**HIGH), endpoint(), monitor(signals={"bias": UNKNOWN})]],
+        not_applicable=[
+            registry(),
+            sagemaker(),
+        ],
     ),
     "explainability-high-risk": Case(
         passing=[
-            registry(),
-            [registry(), pipeline(evaluation={"importance": "none"})],
             [registry(**HIGH), pipeline()],
             [sagemaker(tags=TAGS), schedule("ModelExplainability")],
         ],
@@ -242,6 +244,10 @@ CASES = {
             [sagemaker(tags=TAGS), schedule("ModelBias")],
         ],
         undecided=[[registry(**HIGH), pipeline(evaluation={"importance": UNKNOWN})]],
+        not_applicable=[
+            registry(),
+            [registry(), pipeline(evaluation={"importance": "none"})],
+        ],
     ),
     "retraining-gated": Case(
         passing=[
@@ -251,8 +257,6 @@ CASES = {
             [retraining(triggers=["manual"]), pipeline(evaluation={**NO_FLOORS, "champion": False})],
             [retraining(), pipeline(evaluation={"floors": {}, "champion": False, **SEGMENTS})],
             [GATED, target(GATED)],
-            [UNGATED, target(GATED)],
-            [UNGATED, resource("aws:cloudwatch/eventTarget:EventTarget", arn="arn:aws:lambda:f")],
         ],
         failing=[
             retraining(gated=False),
@@ -269,6 +273,10 @@ CASES = {
                 resource("aws:sfn/stateMachine:StateMachine", "train", definition=Secret("{}")),
                 target(resource("aws:sfn/stateMachine:StateMachine", "train")),
             ],
+        ],
+        not_applicable=[
+            [UNGATED, target(GATED)],
+            [UNGATED, resource("aws:cloudwatch/eventTarget:EventTarget", arn="arn:aws:lambda:f")],
         ],
     ),
 }

@@ -115,7 +115,6 @@ CASES = {
     "endpoint-has-monitor": Case(
         passing=[
             [endpoint(), monitor()],
-            batch(),
             [sagemaker(), schedule()],
             [sagemaker(), job_definition(), named_schedule()],
             [sagemaker(), alarm()],
@@ -178,6 +177,9 @@ CASES = {
             ],
             [inference_service(namespace=UNKNOWN), scraper({})],
         ],
+        not_applicable=[
+            batch(),
+        ],
     ),
     "monitor-has-threshold": Case(
         passing=[
@@ -217,11 +219,9 @@ CASES = {
             monitor(),
             monitor(alerts=[HOOK, MAIL]),
             retraining(),
-            retraining(triggers=["manual"], alerts=[]),
             alarm(),
             [alarm(refers={"alarmActions": topic()}, alarmActions=[UNKNOWN]), topic(), subscription()],
             [alarm(), resource("aws-native:sns:Topic", subscription=[{"protocol": "email", "endpoint": "a@b"}])],
-            alarm(namespace="AWS/EC2", alarmActions=None),
             [
                 schedule(),
                 alarm(dimensions={"MonitoringSchedule": "data"}, namespace="aws/sagemaker/Endpoints/data-metrics"),
@@ -241,11 +241,14 @@ CASES = {
         ],
         undecided=[monitor(alerts=UNKNOWN), alarm(namespace=UNKNOWN)],
         set_unknown=[monitor(alerts=[{"kind": "email", "to": UNKNOWN}]), alarm(alarmActions=[UNKNOWN])],
+        not_applicable=[
+            retraining(triggers=["manual"], alerts=[]),
+            alarm(namespace="AWS/EC2", alarmActions=None),
+        ],
     ),
     "endpoint-has-rollback": Case(
         passing=[
             endpoint(),
-            batch(),
             sagemaker(deploymentConfig={"autoRollbackConfiguration": {"alarms": [{"alarmName": "errors"}]}}),
             inference_service({"canaryTrafficPercent": 10}),
             inference_service({"model": {}}, annotations={"serving.kserve.io/deploymentMode": "Standard"}),
@@ -271,11 +274,13 @@ CASES = {
             sagemaker(deploymentConfig={"autoRollbackConfiguration": {"alarms": UNKNOWN}}),
             inference_service({"canaryTrafficPercent": UNKNOWN}),
         ],
+        not_applicable=[
+            batch(),
+        ],
     ),
     "inference-logging": Case(
         passing=[
             endpoint(),
-            batch(),
             config(),
             config(initialSamplingPercentage=None),
             inference_service({"logger": {"mode": "all", "url": "http://sink"}}),
@@ -297,20 +302,18 @@ CASES = {
             resource(CONFIG, dataCaptureConfig=UNKNOWN),
         ],
         set_unknown=[endpoint(capture=UNKNOWN), inference_service({"logger": UNKNOWN})],
+        not_applicable=[
+            batch(),
+        ],
     ),
     "log-retention-min": Case(
         passing=[
-            registry(),
-            [endpoint(), registry()],
-            log_group(7),
             [registry(**HIGH), governance(retention={"logs": HALF_YEAR})],
             [endpoint(capture={"sample": 1.0, "retention": HALF_YEAR}), stack(**HIGH)],
             [endpoint(capture=False), stack(**HIGH)],
             [batch(), stack(**HIGH)],
             log_group(365, **TAGS),
             log_group(0, **TAGS),
-            [log_group(30, **{"risk-tier": "limited"}), stack(**HIGH)],
-            [bucket(tags=TAGS), lifecycle(30)],
             [bucket(tags=TAGS), config(), lifecycle(400)],
             [bucket(tags=TAGS), config(), lifecycle(30, status="Disabled")],
         ],
@@ -343,10 +346,16 @@ CASES = {
             [registry(**HIGH), governance(retention={"logs": UNKNOWN})],
             registry(riskTier=UNKNOWN),
         ],
+        not_applicable=[
+            registry(),
+            [endpoint(), registry()],
+            log_group(7),
+            [log_group(30, **{"risk-tier": "limited"}), stack(**HIGH)],
+            [bucket(tags=TAGS), lifecycle(30)],
+        ],
     ),
     "log-retention-phi": Case(
         passing=[
-            [registry(), dataset(flights={}), log_group(7)],
             [
                 registry(),
                 dataset(patients={"classification": "health"}),
@@ -365,13 +374,13 @@ CASES = {
             [log_group(UNKNOWN), dataset(patients={"classification": "health"})],
             [registry(), dataset(patients={"classification": UNKNOWN})],
         ],
+        not_applicable=[
+            [registry(), dataset(flights={}), log_group(7)],
+        ],
     ),
     "technical-file-retention": Case(
         passing=[
-            registry(),
             [registry(**HIGH), governance(retention={"technicalFile": TEN_YEARS})],
-            [bucket(), LOADED],
-            bucket(tags=TAGS),
             [bucket(tags=TAGS), LOADED, lock(years=10)],
             [bucket(tags=TAGS), LOADED, lock(days=3650)],
             [
@@ -393,6 +402,11 @@ CASES = {
             [registry(**HIGH), governance(retention={"technicalFile": UNKNOWN})],
             [bucket(tags=TAGS), LOADED, lock(years=UNKNOWN)],
         ],
+        not_applicable=[
+            registry(),
+            [bucket(), LOADED],
+            bucket(tags=TAGS),
+        ],
     ),
     "log-tamper-protection": Case(
         passing=[
@@ -409,7 +423,6 @@ CASES = {
                 ),
                 config(),
             ],
-            [bucket("other"), config(), TRAIL],
         ],
         failing=[
             [bucket(), config()],
@@ -421,6 +434,9 @@ CASES = {
         undecided=[
             [bucket(versioning={"enabled": UNKNOWN}), config()],
             [bucket(), config(), companion("BucketVersioning", versioningConfiguration={"status": Secret("Enabled")})],
+        ],
+        not_applicable=[
+            [bucket("other"), config(), TRAIL],
         ],
     ),
 }

@@ -246,6 +246,7 @@ CASES = {
         ],
         undecided=[encrypted(UNKNOWN)],
         set_unknown=[encrypted(key=UNKNOWN)],
+        not_applicable=[resource(BUCKET, "plain", forceDestroy=False)],
     ),
     "bucket-encryption-declared": Case(
         passing=[[bucket, encrypted()], inline(BUCKET, OWN), inline(OLD, OWN)],
@@ -405,12 +406,6 @@ CASES = {
     "kms-rotation": Case(
         passing=[
             resource("aws:kms/key:Key", enableKeyRotation=True),
-            resource("aws:kms/key:Key", customerMasterKeySpec="RSA_2048", keyUsage="SIGN_VERIFY"),
-            resource("aws:kms/key:Key", keyUsage="GENERATE_VERIFY_MAC", customerMasterKeySpec="HMAC_256"),
-            resource("aws:kms/key:Key", customKeyStoreId="cks-1"),
-            resource("aws:kms/key:Key", xksKeyId="xks-1"),
-            resource("aws-native:kms:Key", keySpec="RSA_2048"),
-            resource("aws-native:kms:Key", origin="EXTERNAL"),
         ],
         failing=[
             resource("aws:kms/key:Key"),
@@ -418,6 +413,14 @@ CASES = {
             resource("aws-native:kms:Key", keySpec="SYMMETRIC_DEFAULT"),
         ],
         undecided=[resource("aws:kms/key:Key", enableKeyRotation=UNKNOWN)],
+        not_applicable=[
+            resource("aws:kms/key:Key", customerMasterKeySpec="RSA_2048", keyUsage="SIGN_VERIFY"),
+            resource("aws:kms/key:Key", keyUsage="GENERATE_VERIFY_MAC", customerMasterKeySpec="HMAC_256"),
+            resource("aws:kms/key:Key", customKeyStoreId="cks-1"),
+            resource("aws:kms/key:Key", xksKeyId="xks-1"),
+            resource("aws-native:kms:Key", keySpec="RSA_2048"),
+            resource("aws-native:kms:Key", origin="EXTERNAL"),
+        ],
     ),
     "role-least-privilege": Case(
         passing=[
@@ -513,6 +516,9 @@ CASES = {
             [role(), user("Model", "m", path="executionRoleArn", made=role()), user("Pipeline", "p", made=role())],
         ],
         set_unknown=[[role(), user("Model", "m", path="executionRoleArn", made=role())]],
+        not_applicable=[
+            [shared, resource("aws:sagemaker/notebookInstance:NotebookInstance", roleArn="arn:of:another")]
+        ],
     ),
     "no-plaintext-secret-env": Case(
         passing=[

@@ -151,9 +151,6 @@ CASES = {
         passing=[
             endpoint(kmsKeyArn=ARN),
             native_endpoint({"instanceType": "ml.m5.large"}, kmsKeyId=ARN),
-            endpoint({"modelName": "churn", "serverlessConfig": {"maxConcurrency": 5, "memorySizeInMb": 2048}}),
-            *(endpoint({"instanceType": f"ml.{family}.8xlarge"}) for family in WITH_DISKS),
-            endpoint({"instanceType": "ml.g5.xlarge"}, {"instanceType": "ml.m5d.large"}),
         ],
         failing=[
             endpoint(),
@@ -171,14 +168,17 @@ CASES = {
             [KEY, resource(endpoint().type, "live", refers={"kmsKeyArn": KEY}, productionVariants=[{}])],
             endpoint(kmsKeyArn=Secret(ARN)),
         ],
+        not_applicable=[
+            endpoint({"modelName": "churn", "serverlessConfig": {"maxConcurrency": 5, "memorySizeInMb": 2048}}),
+            *(endpoint({"instanceType": f"ml.{family}.8xlarge"}) for family in WITH_DISKS),
+            endpoint({"instanceType": "ml.g5.xlarge"}, {"instanceType": "ml.m5d.large"}),
+        ],
     ),
     "encrypt-data-capture": Case(
         passing=[
             endpoint(dataCaptureConfig={**CAPTURE, "kmsKeyId": ARN}),
-            endpoint(dataCaptureConfig={"destinationS3Uri": "s3://b/captures"}),
             endpoint(asyncInferenceConfig={"outputConfig": {"s3OutputPath": "s3://b/answers", "kmsKeyId": ARN}}),
             endpoint({"coreDumpConfig": {"destinationS3Uri": "s3://b/cores", "kmsKeyId": ARN}}),
-            native_endpoint(dataCaptureConfig={"enableCapture": False}),
             experiment(kmsKey=ARN, dataStorageConfig={"destination": "s3://b/shadow", "kmsKey": ARN}),
             experiment(kmsKey=ARN),
             flow(s3OutputPath="s3://b/reviews", kmsKeyId=ARN),
@@ -200,6 +200,10 @@ CASES = {
             endpoint(dataCaptureConfig={**CAPTURE, "kmsKeyId": UNKNOWN}),
             endpoint(dataCaptureConfig={"enableCapture": UNKNOWN, "kmsKeyId": ARN}),
         ],
+        not_applicable=[
+            endpoint(dataCaptureConfig={"destinationS3Uri": "s3://b/captures"}),
+            native_endpoint(dataCaptureConfig={"enableCapture": False}),
+        ],
     ),
     "encrypt-notebook": Case(
         passing=[notebook(kmsKeyId=ARN)],
@@ -217,8 +221,6 @@ CASES = {
                 offlineStoreConfig={"s3StorageConfig": {"s3Uri": "s3://b/offline", "kmsKeyId": ARN}},
                 onlineStoreConfig={"enableOnlineStore": True, "securityConfig": {"kmsKeyId": ARN}},
             ),
-            group(onlineStoreConfig={"enableOnlineStore": False}),
-            group(onlineStoreConfig={"enableOnlineStore": True, "storageType": "InMemory"}),
         ],
         failing=[
             group(offlineStoreConfig={"s3StorageConfig": {"s3Uri": "s3://b/offline"}}),
@@ -228,12 +230,15 @@ CASES = {
         ],
         undecided=[group(onlineStoreConfig={"enableOnlineStore": UNKNOWN})],
         set_unknown=[group(offlineStoreConfig=UNKNOWN), group(onlineStoreConfig=UNKNOWN)],
+        not_applicable=[
+            group(onlineStoreConfig={"enableOnlineStore": False}),
+            group(onlineStoreConfig={"enableOnlineStore": True, "storageType": "InMemory"}),
+        ],
     ),
     "encrypt-monitor-jobs": Case(
         passing=[
             definition(volume=ARN, output=ARN),
             definition("modelBias", volume=ARN, output=ARN),
-            schedule(),
             schedule(
                 monitoringResources={"clusterConfig": {"volumeKmsKeyId": ARN}},
                 monitoringOutputConfig={"kmsKeyId": ARN},
@@ -253,7 +258,6 @@ CASES = {
                 }
             ),
             pipeline(step("Training", **KEYED), step("Condition", IfSteps=[step("Training", **KEYED)], ElseSteps=[])),
-            pipeline(step("Lambda")),
             pipeline(
                 step("Training", **{**KEYED, "ResourceConfig": {"InstanceType": {"Get": "Parameters.Machine"}}}),
                 Machine="ml.g5.xlarge",
@@ -339,13 +343,16 @@ CASES = {
                 )
             ),
         ],
+        not_applicable=[
+            schedule(),
+            pipeline(step("Lambda")),
+        ],
     ),
     "monitor-job-traffic-encryption": Case(
         passing=[
             definition(network=ENCRYPTED),
             definition("modelExplainability", network=ENCRYPTED, instances=2),
             schedule(networkConfig=ENCRYPTED),
-            schedule(),
             training(**ENCRYPTED),
             pipeline(step("Training", EnableInterContainerTrafficEncryption=True), step("Processing")),
         ],
@@ -363,6 +370,9 @@ CASES = {
         undecided=[
             definition(network={"enableInterContainerTrafficEncryption": UNKNOWN}),
             pipeline(step("Training", EnableInterContainerTrafficEncryption={"Get": "Parameters.Encrypt"})),
+        ],
+        not_applicable=[
+            schedule(),
         ],
     ),
     "model-network-isolation": Case(
@@ -393,13 +403,13 @@ CASES = {
             machine(Train=state("sagemaker:createTrainingJob", EnableNetworkIsolation="{% $isolated %}")),
             pipeline(step("Training", EnableNetworkIsolation={"Std:JsonGet": {"Path": "isolated"}})),
         ],
+        not_applicable=[pipeline(step("Processing"))],
     ),
     "monitor-job-isolation": Case(
         passing=[
             definition(network=ISOLATED),
             definition("modelQuality", network=ISOLATED),
             schedule(networkConfig=ISOLATED),
-            schedule(),
         ],
         failing=[
             definition(),
@@ -408,6 +418,9 @@ CASES = {
             cloud_control("AWS::SageMaker::ModelBiasJobDefinition", NetworkConfig={"EnableNetworkIsolation": False}),
         ],
         undecided=[definition(network=UNKNOWN)],
+        not_applicable=[
+            schedule(),
+        ],
     ),
     "model-in-vpc": Case(
         passing=[
@@ -425,6 +438,7 @@ CASES = {
         ],
         undecided=[resource("aws:sagemaker/pipeline:Pipeline", "pipe", pipelineDefinition=Secret("{}"))],
         set_unknown=[model(vpcConfig=UNKNOWN), model(vpcConfig={**VPC, "subnets": UNKNOWN})],
+        not_applicable=[pipeline(step("Processing")), machine(Wait={"Type": "Wait"})],
     ),
     "domain-vpc-only": Case(
         passing=[domain(appNetworkAccessType="VpcOnly")],
@@ -473,7 +487,6 @@ CASES = {
     "model-image-private-registry": Case(
         passing=[
             model({"image": PINNED, "imageConfig": {"repositoryAccessMode": "Vpc"}}),
-            model({"modelPackageName": "arn:aws:sagemaker:us-east-1:123456789012:model-package/churn/1"}),
             pipeline(step("Model", PrimaryContainer={"Image": PINNED, "ImageConfig": {"RepositoryAccessMode": "Vpc"}})),
         ],
         failing=[
@@ -485,6 +498,9 @@ CASES = {
             pipeline(step("Model", Containers=[{"Image": PINNED}])),
         ],
         undecided=[model({"image": PINNED, "imageConfig": UNKNOWN})],
+        not_applicable=[
+            model({"modelPackageName": "arn:aws:sagemaker:us-east-1:123456789012:model-package/churn/1"}),
+        ],
     ),
     "image-pinned-digest": Case(
         passing=[
@@ -500,7 +516,6 @@ CASES = {
             ),
             resource("aws:sagemaker/imageVersion:ImageVersion", "i", baseImage=PINNED),
             pods(containers=[{"name": "web", "image": f"nginx:1.27@sha512:{'ab' * 64}"}]),
-            inference_service(predictor={"model": {"modelFormat": {"name": "onnx"}}}),
         ],
         failing=[
             model({"image": TAGGED}),
@@ -533,6 +548,9 @@ CASES = {
             model({"image": UNKNOWN}),
             pods(containers=[{"image": "{{inputs.parameters.image}}"}]),
         ],
+        not_applicable=[
+            inference_service(predictor={"model": {"modelFormat": {"name": "onnx"}}}),
+        ],
         settings=Settings(
             parameters={"image-pinned-digest": Images(trusted=("683313688378.dkr.ecr.*.amazonaws.com/*",))}
         ),
@@ -553,7 +571,6 @@ CASES = {
             ),
             production(inference_service(predictor={"minReplicas": 2}, transformer={"minReplicas": 2})),
             [endpoint({"initialInstanceCount": 2}), component("MLStack", "stack", model="churn")],
-            [component("MLStack", "stack", model="churn", environment="dev"), endpoint({"initialInstanceCount": 1})],
         ],
         failing=[
             endpoint({"initialInstanceCount": 1}),
@@ -578,6 +595,18 @@ CASES = {
             production(inference_service(predictor={"minReplicas": 2}, transformer={"minReplicas": 1})),
         ],
         undecided=[production(endpoint({"initialInstanceCount": UNKNOWN}))],
+        not_applicable=[
+            [component("MLStack", "stack", model="churn", environment="dev"), endpoint({"initialInstanceCount": 1})],
+            production(endpoint({"serverlessConfig": {"maxConcurrency": 5}})),
+            production(
+                resource(
+                    "aws:appautoscaling/target:Target",
+                    "scale",
+                    scalableDimension="ecs:service:DesiredCount",
+                    minCapacity=1,
+                )
+            ),
+        ],
         settings=Settings(parameters={"endpoint-ha": Availability(environments=("prod", "stack"))}),
     ),
 }
