@@ -24,6 +24,9 @@ _ALWAYS_SET: Final = (bool, int, float, Unknown, Secret)
 _NUMERIC: Final = (str, int, float)
 
 
+_References = tuple[dict[str, list["Resource"]], dict[str, list["Resource"]]]
+
+
 class View:
     """A part of a resource's properties.
 
@@ -266,23 +269,47 @@ class Stack:
         if target.urn in resource.resource.property_dependencies.get(top, ()):
             return True
         value = resource.value(path)
-        if not isinstance(value, str):
-            return False
-        names = [
-            found
-            for key in (*keys, "id", "arn", "name")
-            for found in (target.value(key), target.outputs.get(key))
-            if isinstance(found, str) and found
-        ]
-        return value in names
+        return isinstance(value, str) and value in _names(target, keys)
 
     def referring(self, target: Resource, types: Iterable[str], path: str, *keys: str) -> list[Resource]:
         """Resources of some types that refer to another by a property; see `refers`."""
-        return [found for found in self.of(*types) if self.refers(found, path, target, *keys)]
+        by_urn, by_value = self._references(tuple(types), path)
+        found = [*by_urn.get(target.urn, ())]
+        found += [each for name in sorted(_names(target, keys)) for each in by_value.get(name, ()) if each not in found]
+        for each in found:
+            each.value(path)
+        return found
+
+    def _references(self, types: tuple[str, ...], path: str) -> _References:
+        """Resources of some types by what a property is made from, and by its value."""
+        if (types, path) not in self._indexed:
+            by_urn: dict[str, list[Resource]] = {}
+            by_value: dict[str, list[Resource]] = {}
+            for each in self.of(*types):
+                for urn in each.property_dependencies.get(path.split(".")[0], ()):
+                    by_urn.setdefault(urn, []).append(each)
+                if isinstance(value := each.value(path), str):
+                    by_value.setdefault(value, []).append(each)
+            self._indexed[types, path] = by_urn, by_value
+        return self._indexed[types, path]
+
+    @cached_property
+    def _indexed(self) -> dict[tuple[tuple[str, ...], str], _References]:
+        return {}
 
     def finding(self, message: str, *, field: str = "") -> Finding:
         """Something wrong with the stack as a whole; see `View.finding`."""
         return Finding(message, field=field)
+
+
+def _names(target: Resource, keys: Iterable[str]) -> set[str]:
+    """What a resource may be called where it is referred to."""
+    return {
+        found
+        for key in (*keys, "id", "arn", "name")
+        for found in (target.value(key), target.outputs.get(key))
+        if isinstance(found, str) and found
+    }
 
 
 def matches(token: str, pattern: str) -> bool:
