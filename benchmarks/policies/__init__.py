@@ -15,6 +15,7 @@ ratio is given, all sides must have found the same. Each side runs in processes 
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -95,7 +96,8 @@ def run(out: Path) -> dict[str, float]:
     print(table(["seconds", "", ""], rows))
     evaluations = {name: round(side["evaluations"] / side["judging"]) for name, side in core.items()}
     print(f"judged a second: {evaluations}; all found the same {len(expected)}")
-    print(f"typical stack: {typical['rules']} rules over {typical['resources']} resources")
+    cpu = f"{typical['cpu_seconds']:.2f} s of CPU"
+    print(f"typical stack: {typical['rules']} rules over {typical['resources']} resources, {cpu}")
     print(f"policies-typical-seconds {typical['seconds']:.2f}")
     return ratios
 
@@ -146,12 +148,19 @@ def _commands(folder: Path, files: dict[str, Path], checkov: Path) -> tuple[dict
 
 def _typical() -> dict[str, Any]:
     """All packs over a program with the classes of the providers' SDKs, from start to end."""
-    seconds = []
+    command = [Path(sys.executable).with_name("mlops"), "check", HERE / "typical", "--json"]
+    seconds, cpu = [], []
     for _ in range(TURNS + 1):  # the first turn compiles
-        began = time.perf_counter()
-        text = _output([Path(sys.executable).with_name("mlops"), "check", HERE / "typical", "--json"], (0, 1))
+        began, worked = time.perf_counter(), _cpu_of_children()
+        text = _output(command, codes=(0, 1))
         seconds.append(time.perf_counter() - began)
-    return {**json.loads(text)["counts"], "seconds": min(seconds[1:])}
+        cpu.append(_cpu_of_children() - worked)
+    return {**json.loads(text)["counts"], "seconds": min(seconds[1:]), "cpu_seconds": min(cpu[1:])}
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _pairs(side: dict[str, Any]) -> Found:
