@@ -80,7 +80,7 @@ def run(out: Path) -> dict[str, float]:
         "judging": {name: side["judging"] for name, side in core.items()},
         "command": command,
         "bundle": {name: side["seconds"] for name, side in bundle.items()},
-        "preview": preview,
+        "preview": {name: preview[name] for name in ("ours", "no-op")},
     }
     ratios = {
         "policies-core": seconds["core"]["checkov"] / seconds["core"]["ours"],
