@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -82,9 +82,7 @@ def high_risk(stack: Stack, resource: Resource) -> bool:
     A component of ours is as risky as its model. Another resource is what its own label `risk-tier` says; one without
     the label is as risky as the riskiest model of the program.
     """
-    if not resource.type.startswith("mlops:") and (own := label(resource, "risk-tier")) is not None:
-        return own.casefold() == "high"
-    return any(found.text("riskTier") == "high" for found in about(stack, resource, STACK, REGISTRY))
+    return "high" in _tiers(stack, resource)
 
 
 def only_high_risk(stack: Stack, resource: Resource) -> None:
@@ -94,7 +92,18 @@ def only_high_risk(stack: Stack, resource: Resource) -> None:
         NotApplicable: it is not.
     """
     if not high_risk(stack, resource):
-        raise NotApplicable("the model is not declared to be of high risk")
+        declared = " and ".join(dict.fromkeys(_tiers(stack, resource)))
+        raise NotApplicable(f"the risk tier is {declared}" if declared else "no risk tier is declared")
+
+
+def _tiers(stack: Stack, resource: Resource) -> Iterator[str]:
+    own = None if resource.type.startswith("mlops:") else label(resource, "risk-tier")
+    if own is not None:
+        yield own.casefold()
+        return
+    for found in about(stack, resource, STACK, REGISTRY):
+        if tier := found.text("riskTier"):
+            yield tier
 
 
 def sources(stack: Stack, resource: Resource) -> list[View]:

@@ -7,8 +7,10 @@ from typing import Final
 
 from mlops_policies.kinds import aws
 from mlops_policies.kinds.jobs import definition
+from mlops_policies.kinds.kubernetes import some
 from mlops_policies.kinds.labels import entries
 from mlops_policies.resources import Resource, View
+from mlops_policies.values import NotApplicable
 
 WORKFLOWS: Final = (*aws.PIPELINE, *aws.STATE_MACHINE)
 """Resources that hold a workflow."""
@@ -28,15 +30,24 @@ def ungated(workflow: Resource) -> str | None:
 
     Raises:
         Undecided: see `jobs.definition`.
+        NotApplicable: it does not both train and deploy.
     """
-    if workflow.type in aws.PIPELINE:
-        return _ungated_step(definition(workflow))
-    return _ungated_state(definition(workflow))
+    document, steps = definition(workflow), workflow.type in aws.PIPELINE
+    found = _ungated_step(document) if steps else _ungated_state(document)
+    if found is None and not (_trains_and_deploys(document) if steps else _calls_both(document)):
+        raise NotApplicable("it does not both train and deploy")
+    return found
 
 
 def approves(pipeline: Resource) -> bool:
-    """Whether a step of a SageMaker pipeline registers versions as approved. Raises as `ungated` does."""
-    return any(_registers_approved(step) for step in _steps(definition(pipeline)))
+    """Whether a step of a SageMaker pipeline registers versions as approved.
+
+    Raises:
+        Undecided: see `jobs.definition`.
+        NotApplicable: it registers none.
+    """
+    registering = some(_registering(definition(pipeline)), "it registers no version of a model")
+    return any(_approved(step) for step in registering)
 
 
 def _steps(document: View) -> Iterator[View]:
@@ -46,13 +57,33 @@ def _steps(document: View) -> Iterator[View]:
             yield from _steps(step.view("arguments"))
 
 
+def _registering(document: View) -> Iterator[View]:
+    return (step for step in _steps(document) if step.text("type") == "RegisterModel")
+
+
+def _approved(step: View) -> bool:
+    return step.value("arguments.modelApprovalStatus") == "Approved"
+
+
+def _trains_and_deploys(document: View) -> bool:
+    steps = list(_steps(document))
+    return any(_trains_model(step) for step in steps) and any(_deploys(step) for step in steps)
+
+
+def _trains_model(step: View) -> bool:
+    return step.text("type") in _TRAINING
+
+
+def _deploys(step: View) -> bool:
+    return step.text("type") == "Model" or (step.text("type") == "RegisterModel" and _approved(step))
+
+
 def _ungated_step(document: View) -> str | None:
-    if not any(step.text("type") in _TRAINING for step in _steps(document)):
+    if not any(_trains_model(step) for step in _steps(document)):
         return None
     steps = {step.text("name") or "": step for step in document.each("steps")}
     for name, step in steps.items():
-        deploys = step.text("type") == "Model" or _registers_approved(step)
-        if deploys and not any(_gate(steps[found]) for found in _before(name, steps)):
+        if _deploys(step) and not any(_gate(steps[found]) for found in _before(name, steps)):
             return name
     return None
 
@@ -74,8 +105,9 @@ def _gate(step: View) -> bool:
     return step.text("type") in _CHECKS
 
 
-def _registers_approved(step: View) -> bool:
-    return step.text("type") == "RegisterModel" and step.value("arguments.modelApprovalStatus") == "Approved"
+def _calls_both(machine: View) -> bool:
+    states = list(_states(machine))
+    return all(any(_calls(state, calls) for state in states) for calls in (_TRAINING_CALLS, _DEPLOYING_CALLS))
 
 
 def _ungated_state(machine: View) -> str | None:

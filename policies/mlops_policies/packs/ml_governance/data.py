@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, mlops
+from mlops_policies.kinds.kubernetes import some
 from mlops_policies.kinds.labels import label
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
@@ -15,7 +16,7 @@ rule = pack("ml-governance")
 
 
 def _sources(data: Resource) -> Iterator[tuple[str, View]]:
-    for name in data.keys("sources"):
+    for name in some(data.keys("sources"), "it has no sources"):
         yield name, data.view(f"sources.{name}")
 
 
@@ -23,7 +24,7 @@ def _of(data: Resource, classifications: Sequence[str]) -> list[tuple[str, View]
     """The sources of some classifications. Raises NotApplicable where there are none."""
     found = [(name, source) for name, source in _sources(data) if source.text("classification") in classifications]
     if not found:
-        raise NotApplicable(f"no source has a classification of {', '.join(classifications)}")
+        raise NotApplicable(f"no source is classified as {' or '.join(classifications)}")
     return found
 
 

@@ -112,6 +112,8 @@ def _kept(logs: Resource, stack: Stack, days: int, what: str) -> Iterator[Findin
             found = "nothing is promised" if promised is None else f"{promised / mlops.DAY:g} are promised"
             yield logs.finding(f"{short}, and {found}", field="governance.retention.logs")
     elif logs.type == mlops.ENDPOINT:
+        if not logs.has("capture.sample"):
+            raise NotApplicable("the endpoint captures no requests")
         kept = logs.number("capture.retention")
         if kept is not None and kept < days * mlops.DAY:
             field = f"endpoints[{logs.text('endpoint')}].capture.retention"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, jobs, mlops, watching, workflows
+from mlops_policies.kinds.kubernetes import some
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, Stack
 from mlops_policies.values import UNKNOWN, NotApplicable
@@ -66,13 +67,19 @@ def train_test_isolated(training: Resource, stack: Stack) -> Iterator[Finding]:
             message = "rows that follow one another in time are split at random"
             yield training.finding(message, "split.strategy", field="training.split.strategy")
         return
+    judged = False
     for job in jobs.jobs(training, jobs.Work.TRAINING):
         channels = dict(_channels(job))
-        known = {uri for channel, uri in channels.items() if channel.startswith("train")}
+        known = {uri for channel, uri in channels.items() if uri and channel.startswith("train")}
         for channel, uri in channels.items():
-            if uri in known and channel.startswith(("test", "val", "eval", "holdout")):
+            if not channel.startswith(("test", "val", "eval", "holdout")):
+                continue
+            judged = True
+            if uri in known:
                 message = f"the channel {channel} of {job.name} reads the location that the model is trained on"
                 yield job.finding(message, "inputDataConfig")
+    if not judged:
+        raise NotApplicable("no training job of it reads data that a model is judged on")
 
 
 @rule(
@@ -100,13 +107,15 @@ def bias_check_high_risk(model: Resource, stack: Stack) -> Iterator[Finding]:
         if not watching.schedules(stack, model, "ModelBias"):
             yield model.finding("no schedule of the type ModelBias watches this high-risk endpoint")
         return
-    for pipeline in mlops.about(stack, model, mlops.PIPELINE):
+    pipelines = mlops.about(stack, model, mlops.PIPELINE)
+    endpoints = [found for found in mlops.about(stack, model, mlops.ENDPOINT) if found.text("kind") == "rest"]
+    if not pipelines and not endpoints:
+        raise NotApplicable("the program neither trains the model nor answers requests with it")
+    for pipeline in pipelines:
         if not _floors(pipeline):
             yield model.finding("no segment of the held-out rows has a floor", field="evaluation.segments")
-    for endpoint in mlops.about(stack, model, mlops.ENDPOINT):
-        if endpoint.text("kind") == "rest" and not any(
-            monitor.has("signals.bias") for monitor in mlops.monitors(stack, endpoint)
-        ):
+    for endpoint in endpoints:
+        if not any(monitor.has("signals.bias") for monitor in mlops.monitors(stack, endpoint)):
             name = endpoint.text("endpoint")
             yield model.finding(f"no monitor watches the endpoint {name} for bias", field=_signals(stack, endpoint))
 
@@ -135,7 +144,7 @@ def explainability_high_risk(model: Resource, stack: Stack) -> Iterator[Finding]
         if not watching.schedules(stack, model, "ModelExplainability"):
             yield model.finding("no schedule of the type ModelExplainability watches this high-risk endpoint")
         return
-    for pipeline in mlops.about(stack, model, mlops.PIPELINE):
+    for pipeline in some(mlops.about(stack, model, mlops.PIPELINE), "the program does not train the model"):
         if (pipeline.text("evaluation.importance") or "none") == "none":
             yield model.finding("the importance of the inputs is not measured", field="evaluation.importance")
 
@@ -164,8 +173,12 @@ def retraining_gated(retraining: Resource, stack: Stack) -> Iterator[Finding]:
     if retraining.type == mlops.RETRAINING:
         if not retraining.flag("gated"):
             yield retraining.finding("runs that start by themselves do not pass the gate", "gated", field="retraining")
-        elif retraining.text("approval") != "manual" and any(t != "manual" for t in retraining.texts("triggers")):
-            for pipeline in mlops.about(stack, retraining, mlops.PIPELINE):
+        elif retraining.text("approval") != "manual":
+            if all(trigger == "manual" for trigger in retraining.texts("triggers")):
+                raise NotApplicable("training starts only when somebody asks for it")
+            for pipeline in some(
+                mlops.about(stack, retraining, mlops.PIPELINE), "the program does not train the model"
+            ):
                 floors = pipeline.has("evaluation.floors") or _floors(pipeline)
                 if not floors and not pipeline.flag("evaluation.champion"):
                     message = "a run that starts by itself deploys its model, however good it is"
@@ -188,14 +201,12 @@ def _timestamped(pipeline: Resource, stack: Stack) -> bool:
 
 
 def _channels(job: jobs.Job) -> Iterator[tuple[str, str]]:
-    """Name and location of a job's inputs."""
+    """Name and location of a job's inputs; the location is empty where an earlier step makes what lies there."""
     for path in ("inputDataConfig", "inputDataConfigs"):
         for channel in job.each(path):
             location = channel.view("dataSource.s3DataSource")
-            if job.resource.type in workflows.WORKFLOWS and location.value("s3Uri") is UNKNOWN:
-                continue  # What an earlier step makes is known only while it runs.
-            if uri := location.text("s3Uri"):
-                yield (channel.text("channelName") or "").casefold(), uri
+            later = job.resource.type in workflows.WORKFLOWS and location.value("s3Uri") is UNKNOWN
+            yield (channel.text("channelName") or "").casefold(), "" if later else location.text("s3Uri") or ""
 
 
 def _signals(stack: Stack, endpoint: Resource) -> str:

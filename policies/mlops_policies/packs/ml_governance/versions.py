@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, mlops, serving, workflows
+from mlops_policies.kinds.kubernetes import some
 from mlops_policies.kinds.labels import has_label
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
 from mlops_policies.values import NotApplicable
 
 rule = pack("ml-governance")
+
+_PACKAGE: Final = "modelPackageName"
+_LOADS_NONE: Final = "no container of it loads a model"
 
 
 class Registries(Parameters):
@@ -49,10 +54,17 @@ def model_registered(served: Resource, stack: Stack, parameters: Registries) -> 
         if not any(registry.text("model") == name for registry in stack.of(mlops.REGISTRY)):
             yield served.finding("no registry of the program holds the model that it serves", "model", field="registry")
     elif not has_label(served, "model-version-id", "registered-model-id"):
-        for container in serving.containers(served):
-            for part, name in () if container.has("modelPackageName") else serving.artefacts(container):
-                if not (part.text(name) or "").startswith(parameters.prefixes):
-                    yield part.finding("the model is taken from storage, and not from a model registry", name)
+        found = (place for container in serving.containers(served) for place in _loaded(container))
+        for part, name in some(found, _LOADS_NONE):
+            if name != _PACKAGE and not (part.text(name) or "").startswith(parameters.prefixes):
+                yield part.finding("the model is taken from storage, and not from a model registry", name)
+
+
+def _loaded(container: View) -> Iterator[tuple[View, str]]:
+    if container.has(_PACKAGE):
+        yield container, _PACKAGE
+    else:
+        yield from serving.artefacts(container)
 
 
 class Production(Parameters):
@@ -137,10 +149,10 @@ def deploy_immutable_version(served: Resource) -> Iterator[Finding]:
                 "what is served is not pinned by a digest", "immutableVersions", field=_endpoint(served)
             )
         return
-    for container in serving.containers(served):
-        for part, name in serving.artefacts(container):
-            if why := serving.movable(part.text(name) or ""):
-                yield part.finding(f"the model's address may come to mean another model: {why}", name)
+    artefacts = (place for container in serving.containers(served) for place in serving.artefacts(container))
+    for part, name in some(artefacts, _LOADS_NONE):
+        if why := serving.movable(part.text(name) or ""):
+            yield part.finding(f"the model's address may come to mean another model: {why}", name)
 
 
 @rule(

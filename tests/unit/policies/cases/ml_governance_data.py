@@ -89,6 +89,7 @@ CASES = {
         failing=[dataset(flights={"origin": ""}), dataset(flights={}, weather={"kind": None})],
         undecided=[Resource("mlops:index:Dataset", "delay", {"sources": UNKNOWN})],
         set_unknown=[dataset(flights={"origin": UNKNOWN})],
+        not_applicable=[dataset()],
     ),
     "dataset-classified": Case(
         passing=[dataset(flights={}, bookings=PERSONAL)],

@@ -135,7 +135,6 @@ CASES = {
             model(modelPackageName=PACKAGE),
             model(modelPackageName=PACKAGE, modelDataUrl=S3),
             model(modelDataUrl="s3://registry/delay/3/model.tar.gz"),
-            model(image="preprocess@sha256:0"),
             served("model-registry://delay/3"),
             served("s3://registry/delay/3"),
             inference_service(
@@ -155,6 +154,9 @@ CASES = {
         ],
         undecided=[served(UNKNOWN), resource("aws:sagemaker/model:Model", primaryContainer=UNKNOWN)],
         set_unknown=[model(modelPackageName=UNKNOWN)],
+        not_applicable=[
+            model(image="preprocess@sha256:0"),
+        ],
         settings=Settings(
             parameters={"model-registered": Registries(prefixes=("model-registry://", "s3://registry/"))}
         ),
@@ -184,6 +186,7 @@ CASES = {
             registry(),
             [registry(), stack(environment="dev")],
             registration("Approved", tags={"risk-tier": "minimal"}),
+            resource("aws:sagemaker/pipeline:Pipeline", "train", pipelineDefinition=json.dumps({"Steps": []})),
         ],
         settings=Settings(parameters={"model-approval-gate": Production(environments=("live-*",))}),
     ),
@@ -209,6 +212,7 @@ CASES = {
         undecided=[served(UNKNOWN), endpoint(immutableVersions=UNKNOWN), model(modelDataUrl=Secret(S3))],
         not_applicable=[
             batch(),
+            model(image="preprocess@sha256:0"),
         ],
     ),
     "third-party-model-provenance": Case(

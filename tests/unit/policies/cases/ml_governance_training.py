@@ -125,10 +125,7 @@ CASES = {
                 {"Name": "Report", "Type": "Processing", "DependsOn": ["Bias"]},
                 {**DEPLOY, "DependsOn": ["Report"]},
             ),
-            sagemaker_pipeline(DEPLOY),
-            sagemaker_pipeline(TRAIN, {**DEPLOY, "Type": "RegisterModel"}),
             GATED,
-            machine(Deploy=task(DEPLOYING)),
             machine(Train=task(TRAINING, "Ask"), Ask=task(WAITING, "Deploy"), Deploy=task(DEPLOYING)),
             machine(
                 Train=task(TRAINING, "Rollout"),
@@ -171,6 +168,9 @@ CASES = {
         ],
         set_unknown=[pipeline(evaluation={"floors": {"roc_auc": UNKNOWN}}), pipeline(evaluation={"floors": UNKNOWN})],
         not_applicable=[
+            sagemaker_pipeline(DEPLOY),
+            sagemaker_pipeline(TRAIN, {**DEPLOY, "Type": "RegisterModel"}),
+            machine(Deploy=task(DEPLOYING)),
             pipeline(evaluation=NO_FLOORS, endpoints=[]),
         ],
     ),
@@ -182,7 +182,6 @@ CASES = {
             sagemaker_pipeline(
                 training_step(channel("train", {"Get": "Steps.S.A"}), channel("test", {"Get": "Steps.S.B"}))
             ),
-            machine(Train=task(TRAINING, Parameters={"InputDataConfig": [channel("train", "s3://b/train")]})),
             training_job(train="s3://b/train", test="s3://b/test"),
         ],
         failing=[
@@ -203,6 +202,9 @@ CASES = {
             training_job(train="s3://b/all", test="s3://b/all"),
         ],
         undecided=[training_job(train=UNKNOWN, test=UNKNOWN), pipeline(split=UNKNOWN)],
+        not_applicable=[
+            machine(Train=task(TRAINING, Parameters={"InputDataConfig": [channel("train", "s3://b/train")]})),
+        ],
     ),
     "bias-check-high-risk": Case(
         passing=[
@@ -231,6 +233,7 @@ CASES = {
         not_applicable=[
             registry(),
             sagemaker(),
+            [registry(**HIGH), batch()],
         ],
     ),
     "explainability-high-risk": Case(
@@ -247,6 +250,7 @@ CASES = {
         not_applicable=[
             registry(),
             [registry(), pipeline(evaluation={"importance": "none"})],
+            registry(**HIGH),
         ],
     ),
     "retraining-gated": Case(
@@ -254,7 +258,6 @@ CASES = {
             [retraining(), pipeline()],
             [retraining(), pipeline(evaluation=NO_FLOORS)],
             [retraining(approval="manual"), pipeline(evaluation={**NO_FLOORS, "champion": False})],
-            [retraining(triggers=["manual"]), pipeline(evaluation={**NO_FLOORS, "champion": False})],
             [retraining(), pipeline(evaluation={"floors": {}, "champion": False, **SEGMENTS})],
             [GATED, target(GATED)],
         ],
@@ -275,8 +278,11 @@ CASES = {
             ],
         ],
         not_applicable=[
+            [retraining(triggers=["manual"]), pipeline(evaluation={**NO_FLOORS, "champion": False})],
             [UNGATED, target(GATED)],
             [UNGATED, resource("aws:cloudwatch/eventTarget:EventTarget", arn="arn:aws:lambda:f")],
+            retraining(),
+            [sagemaker_pipeline(DEPLOY), target(sagemaker_pipeline(DEPLOY))],
         ],
     ),
 }

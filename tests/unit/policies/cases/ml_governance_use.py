@@ -310,8 +310,6 @@ CASES = {
         passing=[
             [registry(**HIGH), governance(retention={"logs": HALF_YEAR})],
             [endpoint(capture={"sample": 1.0, "retention": HALF_YEAR}), stack(**HIGH)],
-            [endpoint(capture=False), stack(**HIGH)],
-            [batch(), stack(**HIGH)],
             log_group(365, **TAGS),
             log_group(0, **TAGS),
             [bucket(tags=TAGS), config(), lifecycle(400)],
@@ -347,6 +345,8 @@ CASES = {
             registry(riskTier=UNKNOWN),
         ],
         not_applicable=[
+            [endpoint(capture=False), stack(**HIGH)],
+            [batch(), stack(**HIGH)],
             registry(),
             [endpoint(), registry()],
             log_group(7),
