@@ -157,13 +157,14 @@ CASES = {
     ),
     "region-allowed": Case(
         passing=[
-            [bucket(**EU), stack(governance={"regions": ["eu-west-1"]})],
-            [bucket(**EU), governance(regions=["eu-west-1"])],
+            [bucket(region="ap-south-1"), stack(governance={"regions": ["ap-south-1"]})],
+            [bucket(region="ap-south-1"), governance(regions=["ap-south-1"])],
             resource("aws:s3/bucket:Bucket", provider=EU),
             resource("aws:s3/bucket:Bucket", provider=US, **EU),
             table(**EU, replicas=[{"regionName": "eu-north-1"}]),
             repositories("eu-north-1"),
         ],
+        not_applicable=[resource("aws:iam/role:Role", provider=US)],
         failing=[
             bucket(**US),
             resource("aws:sagemaker/endpoint:Endpoint", provider=US),

@@ -257,6 +257,7 @@ CASES = {
         passing=[
             [retraining(), pipeline()],
             [retraining(), pipeline(evaluation=NO_FLOORS)],
+            [retraining(), pipeline(evaluation={"champion": False})],
             [retraining(approval="manual"), pipeline(evaluation={**NO_FLOORS, "champion": False})],
             [retraining(), pipeline(evaluation={"floors": {}, "champion": False, **SEGMENTS})],
             [GATED, target(GATED)],

@@ -75,6 +75,11 @@ def topic() -> Resource:
     return Resource("aws:sns/topic:Topic", "on-call", {"name": "on-call"})
 
 
+def heard(**props: Any) -> Resource:
+    """A topic, which may list its subscriptions itself."""
+    return resource("aws-native:sns:Topic", "heard", **props)
+
+
 def subscription() -> Resource:
     props: dict[str, Any] = {"protocol": "email", "endpoint": "ada@example.com"}
     return resource("aws:sns/topicSubscription:TopicSubscription", "ada", refers={"topic": topic()}, **props)
@@ -197,9 +202,12 @@ CASES = {
             monitor(signals={"latencyP99": 0.1}, baseline=None),
             monitor(signals={"bias": {"threshold": 0.1}}, baseline=None),
             monitor(baseline=None),
+            monitor(signals={"latencyP99": 0.1}),
             [
                 monitor(signals={"latencyP99": 0.1}, baseline=None),
-                component("Monitor", "other", endpoint="other", signals={"featureDrift": {}}, baseline="training"),
+                component(
+                    "Monitor", "other", endpoint="other", signals={"featureDrift": {"share": 0}}, baseline="training"
+                ),
             ],
             schedule(),
             schedule(baseline={"statisticsResource": {"s3Uri": "s3://b/statistics.json"}}),
@@ -221,7 +229,16 @@ CASES = {
             retraining(),
             alarm(),
             [alarm(refers={"alarmActions": topic()}, alarmActions=[UNKNOWN]), topic(), subscription()],
-            [alarm(), resource("aws-native:sns:Topic", subscription=[{"protocol": "email", "endpoint": "a@b"}])],
+            [alarm(), topic()],
+            [
+                alarm(refers={"alarmActions": heard()}, alarmActions=[UNKNOWN]),
+                heard(subscription=[{"protocol": "email", "endpoint": "ada@example.com"}]),
+            ],
+            [
+                alarm(refers={"alarmActions": heard()}, alarmActions=[UNKNOWN]),
+                heard(),
+                resource("aws-native:sns:Subscription", "ada", refers={"topicArn": heard()}, protocol="email"),
+            ],
             [
                 schedule(),
                 alarm(dimensions={"MonitoringSchedule": "data"}, namespace="aws/sagemaker/Endpoints/data-metrics"),
@@ -231,6 +248,7 @@ CASES = {
             monitor(alerts=[]),
             monitor(alerts=[HOOK]),
             monitor(alerts=[{"kind": "email"}]),
+            monitor(alerts=[{**HOOK, "to": "on-call"}]),
             retraining(alerts=[]),
             alarm(alarmActions=None),
             alarm(alarmActions=[]),
@@ -250,7 +268,7 @@ CASES = {
         passing=[
             endpoint(),
             sagemaker(deploymentConfig={"autoRollbackConfiguration": {"alarms": [{"alarmName": "errors"}]}}),
-            inference_service({"canaryTrafficPercent": 10}),
+            inference_service({"canaryTrafficPercent": 10, "deploymentStrategy": {"type": "Recreate"}}),
             inference_service({"model": {}}, annotations={"serving.kserve.io/deploymentMode": "Standard"}),
             inference_service(
                 {"deploymentStrategy": {"type": "RollingUpdate"}},
