@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -140,9 +142,10 @@ def judged(
 
     chosen = usable(lambda: selected(packs))
     document = _configured(policy_config)
-    found, subject, locate, notes = _subject(target, environment, stack, state)
-    settings: Settings = usable(lambda: Settings.read(document, environment=environment or found.name))
-    judgement = usable(lambda: Judge(chosen, settings, evidence=evidence).judgement(found))
+    with _without_collection():
+        found, subject, locate, notes = _subject(target, environment, stack, state)
+        settings: Settings = usable(lambda: Settings.read(document, environment=environment or found.name))
+        judgement = usable(lambda: Judge(chosen, settings, evidence=evidence).judgement(found))
     judgement.notes.extend(notes)
     return Report(judgement, str(subject), locate, environment or found.name, _digests(subject))
 
@@ -177,6 +180,19 @@ def _subject(
     made = render.spec(load(target, environment), target)
     locate = SpecLocations(document.read(target, str(target)), environment, made.stack)
     return made.stack, target, locate, made.notes
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Collect no garbage meanwhile: importing a provider's package makes a million objects that all stay, and looking
+    through them again and again takes longer than judging."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _configured(path: Path | None) -> dict[str, Any]:

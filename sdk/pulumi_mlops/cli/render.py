@@ -20,7 +20,7 @@ from mlops_policies import Stack
 from pulumi_mlops.cli.output import Failure
 from pulumi_mlops.spec import document
 from pulumi_mlops.spec.model import Spec
-from pulumi_mlops.testing.graph import Graph, capture
+from pulumi_mlops.testing.graph import Graph, capture, preview_outputs
 from pulumi_mlops.testing.lookups import UnansweredError, answer
 from pulumi_mlops.testing.policy import stack_of
 
@@ -88,7 +88,7 @@ def program(path: Path, stack: str | None) -> Rendered:
 
 def _captured(declare: Callable[[], Any], path: Path, *, project: str, stack: str) -> Graph:
     try:
-        return capture(declare, outputs=lambda _: {}, project=project, stack=stack, preview=True, answer=answer)
+        return capture(declare, outputs=preview_outputs, project=project, stack=stack, preview=True, answer=answer)
     except UnansweredError as error:
         raise Failure(f"{path}: the program asks for {error}", hint=_WITHOUT_ENGINE) from None
     except pulumi.RunError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -98,6 +99,15 @@ def local_outputs(resource: Captured) -> Mapping[str, Any]:
             return {"run_id": "20260101T000000-0", "status": "succeeded", "version": 1, "definition_path": path}
         case _:
             return {}
+
+
+def preview_outputs(resource: Captured) -> Mapping[str, Any]:
+    """Outputs beside the inputs that are known in a preview of a new stack: the names that Kubernetes objects get."""
+    metadata = resource.inputs.get("metadata") or {}
+    if not resource.type.startswith("kubernetes:") or not isinstance(metadata, Mapping) or "name" in metadata:
+        return {}
+    suffix = sha256(f"{resource.type}::{resource.name}".encode()).hexdigest()[:8]
+    return {"metadata": {**metadata, "name": f"{resource.name}-{suffix}"}}
 
 
 def no_answer(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

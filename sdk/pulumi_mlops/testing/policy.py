@@ -18,7 +18,7 @@ from typing import Any
 from mlops_policies import UNKNOWN, Judge, Judgement, Outcome, Resource, Secret, Settings, Stack, rules, selected
 from mlops_policies.sources.normal import normalised
 from mlops_policies.sources.wire import decoded
-from pulumi_mlops.testing.graph import Graph, capture
+from pulumi_mlops.testing.graph import Graph, capture, preview_outputs
 
 __all__ = [
     "UNKNOWN",
@@ -232,5 +232,5 @@ def _stack(subject: Resource | Stack | Iterable[Resource] | Callable[[], Any], c
     if isinstance(subject, Resource):
         return Stack([subject], complete=complete)
     if callable(subject):
-        return stack_of(capture(subject, outputs=lambda _: {}, preview=True))
+        return stack_of(capture(subject, outputs=preview_outputs, preview=True))
     return Stack(list(subject), complete=complete)

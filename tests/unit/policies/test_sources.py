@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 import pytest
 from pulumi.runtime import rpc
 
@@ -14,7 +17,7 @@ from mlops_policies import UNKNOWN, Secret, Undecided
 from mlops_policies.sources import state
 from mlops_policies.sources.wire import decoded, encoded
 from mlops_policies.values import shown
-from pulumi_mlops.testing.graph import capture
+from pulumi_mlops.testing.graph import capture, preview_outputs
 from pulumi_mlops.testing.policy import resource, stack_of
 
 SIGNATURE = rpc._special_sig_key
@@ -25,6 +28,15 @@ def test_unknowns_and_secrets_are_told_apart_at_any_depth() -> None:
     wire = {"a": [rpc.UNKNOWN, {"b": SECRET}], "c": 1.0, "__defaults": ["x"], "d": None}
     assert decoded(wire) == {"a": [UNKNOWN, {"b": Secret("hunter2")}], "c": 1.0, "d": None}
     assert encoded(decoded(wire)) == {"a": wire["a"], "c": 1.0, "d": None}
+
+
+def test_every_mark_of_an_unknown_value_is_known() -> None:
+    source = inspect.getsource(rpc)
+    marks = re.findall(r'^_?UNKNOWN\w* = "([0-9a-f-]{36})"', source, re.MULTILINE)
+    assert marks
+    assert {decoded(mark) for mark in marks} == {UNKNOWN}
+    objects = "dd056dcd-154b-4c76-9bd3-c8f88648b5ff"  # as the engine writes it for a whole object
+    assert decoded({"a": [objects]}) == {"a": [UNKNOWN]}
 
 
 def test_a_secret_of_a_state_stays_hidden() -> None:
@@ -147,3 +159,14 @@ def test_a_file_that_is_no_state_is_refused(tmp_path: Path, text: str, said: str
         state.read(file)
     with pytest.raises(state.StateError, match="no such file"):
         state.read(tmp_path / "nothing.json")
+
+
+def test_an_object_of_kubernetes_has_a_name_as_under_the_engine() -> None:
+    names: list[str] = []
+
+    def program() -> None:
+        made = kubernetes.core.v1.Namespace("ml", metadata={"labels": {"a": "b"}})
+        made.metadata["name"].apply(names.append)
+
+    capture(program, outputs=preview_outputs, preview=True)
+    assert [name[:3] for name in names] == ["ml-"]
