@@ -187,6 +187,9 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def _report(self, response: Any, results: Iterable[Result]) -> None:
         for result in results:
+            if result.outcome is Outcome.NOT_APPLICABLE:
+                response.not_applicable.add(policy_name=result.rule.id, reason=result.message)
+                continue
             level = Level.MANDATORY if result.blocks else Level.ADVISORY
             diagnostic = response.diagnostics.add(
                 message=_message(result),

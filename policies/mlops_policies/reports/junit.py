@@ -13,14 +13,15 @@ from mlops_policies.reports.characters import visible
 from mlops_policies.reports.report import Report, cited
 
 _COUNTED: Final = ("failures", "errors")
+_SKIPPED: Final = (Outcome.UNDECIDED, Outcome.NOT_APPLICABLE)
 
 
 def document(report: Report) -> str:
     """The report as JUnit XML: a suite for each pack, a test for each rule and resource.
 
-    What is mandatory and wrong is a failure, and a rule that broke an error. A test that is exempted, or decided during
-    `up`, is skipped. An advisory finding must not fail a build: the test passes, and its output tells. What
-    passed is listed where the judgement kept it (`Judge(evidence=True)`).
+    What is mandatory and wrong is a failure, and a rule that broke an error. A test that is exempted, decided during
+    `up`, or of a rule that does not apply, is skipped. An advisory finding must not fail a build: the test passes, and
+    its output tells. What passed is listed where the judgement kept it (`Judge(evidence=True)`).
     """
     root = Element("testsuites", name="mlops check")
     for pack in dict.fromkeys(rule.pack for rule in report.judgement.rules):
@@ -58,7 +59,7 @@ def _test(suite: Element, report: Report, results: Sequence[Result]) -> None:
     for tag, of in (
         ("error", [result for result in results if result.outcome is Outcome.ERROR]),
         ("failure", [result for result in results if result.outcome is Outcome.FAILED and result.blocks]),
-        ("skipped", [result for result in results if result.outcome is Outcome.UNDECIDED or result.exemption]),
+        ("skipped", [result for result in results if result.outcome in _SKIPPED or result.exemption]),
     ):
         if of and not decided:
             decided = of

@@ -9,6 +9,7 @@ from mlops_policies import frameworks
 from mlops_policies.findings import Outcome
 from mlops_policies.judge import Result
 from mlops_policies.registry import Rule
+from mlops_policies.reports.characters import visible
 from mlops_policies.reports.report import Report, cited
 
 Style = Callable[..., str]
@@ -32,17 +33,18 @@ def lines(report: Report, style: Style = plain) -> Iterator[str]:
     if judgement.undecided:
         yield style("Not decided yet:", "bold")
         for result in judgement.undecided:
-            yield f"  {style(result.rule.id, 'cyan')} {result.about}: {result.message}"
+            yield f"  {style(result.rule.id, 'cyan')} {visible(result.about)}: {visible(result.message)}"
         yield ""
     if judgement.settings.exemptions:
         yield style("Exemptions:", "bold")
         for exemption in judgement.settings.exemptions:
             covers = sum(result.exemption == exemption for result in judgement.results)
-            yield f"  {style(exemption.rule, 'cyan')} {exemption.resource}: covers {covers}, until {exemption.expires}"
-            yield f"      by {exemption.approver}, {exemption.ticket}: {exemption.reason}"
+            named = f"{style(visible(exemption.rule), 'cyan')} {visible(exemption.resource)}"
+            yield f"  {named}: covers {covers}, until {exemption.expires}"
+            yield f"      {visible(f'by {exemption.approver}, {exemption.ticket}: {exemption.reason}')}"
         yield ""
     for note in judgement.notes:
-        yield style(f"note: {note}", "dim")
+        yield style(f"note: {visible(note)}", "dim")
     yield summary(report, style)
 
 
@@ -62,12 +64,13 @@ def summary(report: Report, style: Style = plain) -> str:
 
 def _finding(report: Report, result: Result, style: Style) -> Iterator[str]:
     place = report.locate(result)
+    at = style(visible(str(place)), "bold")
     word = style("error", "red", "bold") if result.blocks else style("warning", "yellow")
-    subject = " ".join(part for part in (result.about, result.path) if part)
-    yield f"{style(str(place), 'bold')}: {word} {style(result.rule.id, 'cyan')} ({result.rule.severity}) {subject}"
-    yield f"    {result.message}"
+    subject = visible(" ".join(part for part in (result.about, result.path) if part))
+    yield f"{at}: {word} {style(result.rule.id, 'cyan')} ({result.rule.severity}) {subject}"
+    yield f"    {visible(result.message)}"
     if place.field:
-        yield f"    {style('field', 'dim')}  {place.field}"
+        yield f"    {style('field', 'dim')}  {visible(place.field)}"
     if result.outcome is Outcome.FAILED:
         yield f"    {style('fix', 'dim')}    {result.rule.remediation}"
     if references := cited(result.rule):

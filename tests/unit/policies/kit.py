@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from mlops_policies import Finding, Parameters, Resource, Rule, Severity, Stack
+from mlops_policies import Finding, NotApplicable, Parameters, Resource, Rule, Severity, Stack
 
 BUCKET = "aws:s3/bucket:Bucket"
 
@@ -54,6 +54,17 @@ def short(bucket: Resource) -> Iterator[Finding]:
         yield bucket.finding("the name is too long", "bucket")
 
 
+def tagged(bucket: Resource) -> Iterator[Finding]:
+    """Public buckets have a tag.
+
+    Others need none.
+    """
+    if not bucket.has("tag"):
+        yield bucket.finding("there is no tag", "tag")
+    if not bucket.flag("public"):
+        raise NotApplicable("the bucket is not public")
+
+
 def small(bucket: Resource, limit: Limit) -> Iterator[Finding]:
     """Buckets are small.
 
@@ -92,5 +103,6 @@ def two_at_most(stack: Stack) -> Iterator[Finding]:
 
 
 NAMED, SHORT, BROKEN = rule(named, BUCKET), rule(short, BUCKET, severity="medium"), rule(broken, BUCKET)
+TAGGED = rule(tagged, BUCKET, references={"soc2": ["CC6.1"]})
 SMALL = rule(small, "aws:s3/*:Bucket", parameters=Limit)
 LOGGED, TWO = rule(logged, BUCKET, graph=True), rule(two_at_most)

@@ -46,10 +46,16 @@ def broken(bucket: Resource) -> Iterator[Finding]:
     yield
 
 
+def loud(bucket: Resource) -> Iterator[Finding]:
+    """Buckets are quiet."""
+    yield bucket.finding(f"it is called {HOSTILE}", HOSTILE, field=HOSTILE)
+
+
 ENCRYPTED = rule(encrypted, BUCKET, references={"soc2": ["CC6.1"], "gdpr": ["Art. 32(1)(a)"]})
 NAMED = replace(rule(named, BUCKET, severity="low", references={"soc2": ["CC8.1"]}), pack="cost")
 FEW = rule(few)
 BROKEN = rule(broken, BUCKET, references={"soc2": ["CC7.2"]})
+LOUD = rule(loud, BUCKET, references={"soc2": ["CC6.1"]})
 RULES = (ENCRYPTED, NAMED, FEW, BROKEN)
 
 EXEMPTION = Exemption("encrypted", "logs", "no personal data", "grace", "SEC-7", date(2027, 1, 31))

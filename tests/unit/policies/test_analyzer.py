@@ -13,7 +13,7 @@ from mlops_policies import Finding, Resource
 from mlops_policies.analyzer import Analyzer
 from mlops_policies.judge import Judge
 from mlops_policies.settings import Settings
-from tests.unit.policies.kit import BROKEN, BUCKET, LOGGED, NAMED, SHORT, rule
+from tests.unit.policies.kit import BROKEN, BUCKET, LOGGED, NAMED, SHORT, TAGGED, rule
 
 MANDATORY, ADVISORY = analyzer_pb2.MANDATORY, analyzer_pb2.ADVISORY
 STACK = "urn:pulumi:dev::project"
@@ -65,6 +65,15 @@ def test_what_is_not_known_is_told_and_decided_later(analyzer: Analyzer) -> None
     assert told(preview) == [("short", ADVISORY, "bucket is decided during up")]
     up = analyzer.Analyze(request(BUCKET, "a", bucket="much-too-long"), Context())
     assert told(up) == [("short", ADVISORY, "the name is too long (bucket)")]
+
+
+def test_the_engine_is_told_what_does_not_apply(analyzer: Analyzer) -> None:
+    analyzer.judge = Judge([TAGGED], Settings())
+    response = analyzer.Analyze(request(BUCKET, "a", tag="x"), Context())
+    assert not response.diagnostics
+    assert [(one.policy_name, one.reason) for one in response.not_applicable] == [
+        ("tagged", "the bucket is not public")
+    ]
 
 
 def test_secrets_are_not_quoted(analyzer: Analyzer) -> None:

@@ -17,13 +17,14 @@ from mlops_policies.reports import compliance
 from mlops_policies.reports.compliance import Assessment, Status, assess, to_html, to_markdown
 from mlops_policies.reports.compliance.assessment import MEANINGS, displayed
 from pulumi_mlops.testing import policy
-from tests.unit.policies.kit import BUCKET, rule
+from tests.unit.policies.kit import BUCKET, TAGGED, rule
 from tests.unit.policies.sample_report import (
     BROKEN,
     CANARY,
     ENCRYPTED,
     EXEMPTION,
     HOSTILE,
+    LOUD,
     NAMED,
     RULES,
     bucket,
@@ -54,12 +55,6 @@ def locked(bucket: Resource) -> Iterator[Finding]:
         yield bucket.finding("there is no lock", "lock")
 
 
-def loud(bucket: Resource) -> Iterator[Finding]:
-    """Buckets are quiet."""
-    yield bucket.finding(f"it is called {HOSTILE}", HOSTILE, field=HOSTILE)
-
-
-LOUD = rule(loud, BUCKET, references={"soc2": [CLAUSE]})
 LOCKED = rule(locked, BUCKET, severity="low", references={"soc2": [CLAUSE]})
 
 
@@ -87,6 +82,28 @@ def of(assessment: Assessment, clause: str) -> Status:
 )
 def test_a_clause_is_what_its_worst_resource_is(resources: list[Resource], expected: Status) -> None:
     assert status(*resources) is expected
+
+
+PRIVATE = bucket("private", encrypted=True, tag="x")
+PUBLIC = bucket("public", encrypted=True, tag="x", public=True)
+
+
+@pytest.mark.parametrize(
+    ("rules", "resources", "expected"),
+    [
+        ((TAGGED,), [PRIVATE], Status.NOT_APPLICABLE),
+        ((TAGGED,), [PRIVATE, PUBLIC], Status.MET),
+        ((TAGGED, ENCRYPTED), [PRIVATE], Status.MET),
+        ((TAGGED, rule(locked, "aws:x:Y", references={"soc2": [CLAUSE]})), [PRIVATE], Status.NOT_APPLICABLE),
+        ((TAGGED, ENCRYPTED), [PRIVATE, bucket("later", encrypted=policy.UNKNOWN, tag="x")], Status.UNDECIDED),
+        ((TAGGED,), [PRIVATE, SAFE], Status.NOT_MET),
+    ],
+)
+def test_a_clause_is_met_only_by_rules_that_apply(
+    registered: Callable[..., None], rules: tuple[Rule, ...], resources: list[Resource], expected: Status
+) -> None:
+    registered(*rules)
+    assert status(*resources, rules=rules) is expected
 
 
 def test_a_clause_without_rules_is_not_checkable() -> None:
@@ -219,6 +236,17 @@ def test_a_clause_shows_its_rules_findings_and_exemptions(page: Write) -> None:
     assert ["encrypted", "logs", "no personal data", "grace", "SEC-7", "2027-01-31", "covers 1"] in rows
     assert ["named", "nothing-like-it", "left over", "grace", "SEC-8", "2027-01-31", "covers 0"] in rows
     assert ["safe", "safe", "encrypted", "true", "passed"] in rows
+
+
+@FORMATS
+def test_what_does_not_apply_is_told_with_the_reason(registered: Callable[..., None], page: Write) -> None:
+    registered(TAGGED)
+    rows = cells(page(assess(sample(TAGGED, resources=[PRIVATE]), "soc2")))
+    assert ["tagged", "Public buckets have a tag.", "not applicable", "the bucket is not public"] in rows
+    assert ["private", "private", "public", "not set", "not applicable: the bucket is not public"] in rows
+    assert ["tagged", "Public buckets have a tag.", "met", "1; not applicable to 1"] in cells(
+        page(assess(sample(TAGGED, resources=[PRIVATE, PUBLIC]), "soc2"))
+    )
 
 
 @FORMATS

@@ -10,7 +10,7 @@ import pytest
 from mlops_policies import UNKNOWN, Exemption, Judge, Level, Outcome, Resource, Rule, Secret, Settings, Stack
 from mlops_policies.registry import Scope
 from pulumi_mlops.testing.policy import component, resource
-from tests.unit.policies.kit import BROKEN, BUCKET, LOGGED, NAMED, SHORT, SMALL, TWO, Limit
+from tests.unit.policies.kit import BROKEN, BUCKET, LOGGED, NAMED, SHORT, SMALL, TAGGED, TWO, Limit
 
 TODAY = date(2026, 11, 21)
 
@@ -87,6 +87,23 @@ def test_an_undecided_stack_rule_names_the_resource() -> None:
 
 def test_nothing_is_said_where_nothing_was_looked_at() -> None:
     assert outcomes(TWO, resource("aws:x:Y", "c")) == []
+
+
+def test_a_rule_that_does_not_apply_says_why_and_what_it_read() -> None:
+    private, public = resource(BUCKET, "a", tag="x"), resource(BUCKET, "b", tag="x", public=True)
+    for evidence in (True, False):
+        judgement = Judge([TAGGED], Settings(), evidence=evidence).judgement(Stack([private, public]))
+        told = [(result.about, result.outcome, result.message) for result in judgement.results]
+        assert told[0] == ("a", Outcome.NOT_APPLICABLE, "the bucket is not public")
+        assert told[1:] == ([("b", Outcome.PASSED, "")] if evidence else [])
+        assert judgement.results[0].evidence == ((("a", "tag", "x"), ("a", "public", None)) if evidence else ())
+        assert judgement.passed
+        assert not judgement.findings
+
+
+def test_a_finding_counts_even_where_the_rule_then_does_not_apply() -> None:
+    judgement = Judge([TAGGED], Settings(), evidence=True).judgement(Stack([resource(BUCKET, "a")]))
+    assert [result.outcome for result in judgement.results] == [Outcome.FAILED]
 
 
 def test_evidence_is_what_was_read_and_hides_secrets() -> None:

@@ -16,9 +16,21 @@ import jsonschema
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 
-from mlops_policies.reports import Location, Report, junit, sarif
+from mlops_policies.reports import Location, Report, junit, sarif, text
 from mlops_policies.reports.characters import visible
-from tests.unit.policies.sample_report import AT, CANARY, ENCRYPTED, HOSTILE, NAMED, bucket, sample
+from pulumi_mlops.testing import policy
+from tests.unit.policies.kit import TAGGED
+from tests.unit.policies.sample_report import (
+    AT,
+    CANARY,
+    ENCRYPTED,
+    EXEMPTION,
+    HOSTILE,
+    LOUD,
+    NAMED,
+    bucket,
+    sample,
+)
 
 SCHEMA_MODULE = "github.com/owenrumney/go-sarif/v3@v3.3.1"
 """A Go module that holds the schema as OASIS published it; no Python package does."""
@@ -206,11 +218,28 @@ def test_junit_tells_where_and_how_to_mend_and_what_is_accepted() -> None:
     )
 
 
+def test_junit_skips_what_does_not_apply() -> None:
+    root = ElementTree.fromstring(junit.document(sample(TAGGED, resources=[bucket("private", tag="x")])))
+    (skipped,) = root.iter("skipped")
+    assert skipped.get("message") == "the bucket is not public"
+
+
 def test_a_mandatory_finding_fails_however_mild_the_rule() -> None:
     root = ElementTree.fromstring(junit.document(sample(NAMED, levels={"named": "mandatory"})))
     assert [case.get("name") for case in root.iter("testcase") if case.find("failure") is not None] == ["named [logs]"]
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "1", "0")
     assert next(root.iter("testsuite")).get("timestamp") == AT.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def test_a_terminal_obeys_no_name_of_others() -> None:
+    hostile = replace(EXEMPTION, resource=HOSTILE, reason=HOSTILE, ticket=HOSTILE)
+    resources = [bucket(HOSTILE, encrypted=False), bucket(HOSTILE * 2, encrypted=policy.UNKNOWN)]
+    report = sample(LOUD, ENCRYPTED, resources=resources, exemptions=(hostile,))
+    report.judgement.notes.append(HOSTILE)
+    report = replace(report, locate=lambda _: Location(HOSTILE, 1, 1, HOSTILE))
+    shown = "\n".join(text.lines(report))
+    assert shown.count(visible(HOSTILE)) >= 8
+    assert "\x1b" not in shown
 
 
 def test_names_with_control_characters_are_shown_and_do_no_harm() -> None:

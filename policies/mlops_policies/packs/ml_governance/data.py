@@ -167,7 +167,7 @@ def dpia_reference(registry: Resource, stack: Stack) -> Iterator[Finding]:
     elif mlops.high_risk(stack, registry) and mlops.classified(stack, registry, mlops.PERSONAL):
         what = "personal data, at a high risk"
     else:
-        raise NotApplicable("neither are personal data used at a high risk, nor special categories")
+        raise NotApplicable("no source is classified as special-category or health, or as personal at a high risk")
     if not mlops.governance(stack, registry).has("impactAssessment"):
         message = f"the model uses {what}, and names no impact assessment"
         yield registry.finding(message, field="governance.impact_assessment")

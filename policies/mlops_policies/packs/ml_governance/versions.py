@@ -113,7 +113,7 @@ def model_approval_gate(subject: Resource, stack: Stack, parameters: Production)
     elif mlops.in_production(stack, subject, parameters.environments):
         why = f"{mlops.environment(stack, subject)} is production"
     else:
-        raise NotApplicable("neither is it production, nor is the risk high")
+        raise NotApplicable(f"{mlops.environment(stack, subject)} is not production, and the risk is not high")
     at = "approval" if subject.type == mlops.REGISTRY else ""
     yield subject.finding(f"versions are approved without a person, and {why}", at, field="registry.approval")
 

@@ -32,7 +32,9 @@ class Status(StrEnum):
     EXEMPTED = "exempted"
     """All that is wrong is exempted."""
     MET = "met"
-    """The rules that looked at something found nothing wrong."""
+    """The rules that apply to something found nothing wrong."""
+    NOT_APPLICABLE = "not applicable"
+    """What the rules are about is not the case here: rules for high risk, and the risk is minimal."""
     NOTHING = "nothing to judge"
     """There are rules, and no such resource here."""
     NOT_CHECKABLE = "not checkable"
@@ -44,8 +46,9 @@ MEANINGS: Final = {
     Status.NOT_JUDGED: "A rule for it did not run here, or broke.",
     Status.UNDECIDED: "A value is not known before the stack is made; the engine judges it then.",
     Status.EXEMPTED: "All that is wrong is accepted for a time.",
-    Status.MET: "Every rule for it ran, at least one looked at something, and none found anything wrong.",
-    Status.NOTHING: "There are rules for it, and nothing here that they apply to.",
+    Status.MET: "Every rule for it ran, at least one applies here, and none found anything wrong.",
+    Status.NOT_APPLICABLE: "What its rules are about is not the case here, for the reasons given.",
+    Status.NOTHING: "There are rules for it, and no resource here of a kind that they judge.",
     Status.NOT_CHECKABLE: "There is no rule for it: people have to show it.",
 }
 """What each status says, for readers."""
@@ -57,7 +60,7 @@ class RuleAssessment:
 
     Arguments:
         rule: the rule.
-        results: its results, those that passed with their evidence.
+        results: its results, with their evidence.
         skipped: why it did not run; empty where it did.
     """
 
@@ -74,21 +77,30 @@ class RuleAssessment:
         return _worst(shown, Status.NOTHING)
 
     @property
-    def passed(self) -> int:
-        """How many resources it found nothing wrong with."""
-        return sum(result.outcome is Outcome.PASSED for result in self.results)
+    def extent(self) -> str:
+        """How many resources it found nothing wrong with; where it did not run or nowhere applies, why."""
+        if self.skipped:
+            return self.skipped
+        beside = [result.message for result in self.results if result.outcome is Outcome.NOT_APPLICABLE]
+        if self.status is Status.NOT_APPLICABLE:
+            return "; ".join(dict.fromkeys(beside))
+        passed = sum(result.outcome is Outcome.PASSED for result in self.results)
+        return f"{passed}; not applicable to {len(beside)}" if beside else str(passed)
 
     @property
     def told(self) -> list[Result]:
-        """The results that need words: all but those that passed."""
-        return [result for result in self.results if result.outcome is not Outcome.PASSED]
+        """The results that need words of their own: all but those that passed or did not apply."""
+        return [result for result in self.results if result.outcome not in _SILENT]
 
     @property
-    def evidence(self) -> Iterator[tuple[Result, str, str, str]]:
-        """What was read: the result, the resource's name, the property and its value as reports show it."""
+    def evidence(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """What was read: judged resource, resource it was read from, property, value, and how it ended."""
         for result in self.results:
+            about, ended = result.about or "stack", str(result.outcome)
+            if result.outcome is Outcome.NOT_APPLICABLE:
+                ended = f"{ended}: {result.message}"
             for name, path, value in result.evidence:
-                yield result, name, path, displayed(value)
+                yield about, name, path or "all", displayed(value), ended
 
 
 @dataclass(frozen=True)
@@ -172,11 +184,11 @@ class Assessment:
         return (
             "This report tells what the resources of one stack declare, as far as rules can judge it. It is no "
             "certificate and no legal advice, and it claims only what was checked: a clause is “met” where every "
-            "rule for it ran, at least one looked at something here, and none found anything wrong. A rule that asks "
-            "nothing of this stack, as one for high-risk models does not of others, finds nothing wrong either: the "
-            "evidence tells what it read. What no tool can check is stated under each clause, and remains to be shown "
-            "by people. Whether a clause applies to the stack at all, and whether what runs is what was declared, is "
-            "not part of it."
+            "rule for it ran, at least one applies here, and none found anything wrong; it is “not applicable” where "
+            "what its rules are about is not the case as far as the stack declares, as with rules for high-risk models "
+            "and a model of minimal risk. What no tool can check is stated under each clause, and remains to be shown "
+            "by people. Whether a clause binds those who run the stack, whether what they declare is right, and "
+            "whether what runs is what was declared, is not part of it."
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -271,7 +283,9 @@ _STATUS: Final = {
     Outcome.ERROR: Status.NOT_JUDGED,
     Outcome.UNDECIDED: Status.UNDECIDED,
     Outcome.PASSED: Status.MET,
+    Outcome.NOT_APPLICABLE: Status.NOT_APPLICABLE,
 }
+_SILENT: Final = (Outcome.PASSED, Outcome.NOT_APPLICABLE)
 
 
 def _worst(found: set[Status], default: Status) -> Status:

@@ -93,14 +93,11 @@ def _contents(assessment: Assessment) -> Element:
 def _clause(assessment: Assessment, one: ClauseAssessment, number: int) -> Element:
     parts = [_e("h3", one.clause.id, " ", _status(one.status)), _e("p", one.clause.title, class_="asks")]
     if one.rules:
-        heads = ("Rule", "What holds where it is met", "Status", "Resources in order")
+        heads = ("Rule", "What holds where it is met", "Status", "Resources in order, or reason")
         parts.append(
             _table(
                 heads,
-                (
-                    (_anchor(rule), _prose(rule.rule.title), _status(rule.status), rule.skipped or str(rule.passed))
-                    for rule in one.rules
-                ),
+                ((_anchor(rule), _prose(rule.rule.title), _status(rule.status), rule.extent) for rule in one.rules),
             )
         )
     parts += [_told(assessment, result) for rule in one.rules for result in rule.told]
@@ -132,11 +129,7 @@ def _exemptions(assessment: Assessment) -> Element:
 def _evidence(rules: Sequence[RuleAssessment]) -> Iterator[Element]:
     """What each rule read, rule by rule: clauses share rules, and paper is dear."""
     for one in rules:
-        rows = [
-            (result.about or "stack", name, path or "all", value, str(result.outcome))
-            for result, name, path, value in one.evidence
-        ]
-        if rows:
+        if rows := list(one.evidence):
             heads = ("Judged", "Read from", "Property", "Value", "Result")
             parts = (_e("h3", _e("code", one.rule.id)), _e("p", _prose(one.rule.title)), _table(heads, rows))
             yield _e("section", *parts, id=f"rule-{one.rule.id}")

@@ -64,11 +64,8 @@ def _clause(assessment: Assessment, one: ClauseAssessment, number: int) -> Itera
     yield f'### <a id="clause-{number}"></a>{escaped(one.clause.id)}: {one.status}'
     yield f"**{escaped(one.clause.title)}**"
     if one.rules:
-        rows = (
-            (_anchor(rule), cell(rule.rule.title), str(rule.status), escaped(rule.skipped) or str(rule.passed))
-            for rule in one.rules
-        )
-        yield table(("Rule", "What holds where it is met", "Status", "Resources in order"), rows)
+        rows = ((_anchor(rule), cell(rule.rule.title), str(rule.status), escaped(rule.extent)) for rule in one.rules)
+        yield table(("Rule", "What holds where it is met", "Status", "Resources in order, or reason"), rows)
     if told := [_told(assessment, result) for rule in one.rules for result in rule.told]:
         yield "\n".join(told)
     if one.clause.beyond:
@@ -96,11 +93,7 @@ def _exemptions(assessment: Assessment) -> str:
 
 
 def _evidence(one: RuleAssessment) -> Iterator[str]:
-    rows = [
-        [escaped(text) for text in (result.about or "stack", name, path or "all", value, result.outcome)]
-        for result, name, path, value in one.evidence
-    ]
-    if rows:
+    if rows := [[escaped(text) for text in row] for row in one.evidence]:
         yield f'### <a id="rule-{one.rule.id}"></a>`{one.rule.id}`'
         yield one.rule.title
         yield table(("Judged", "Read from", "Property", "Value", "Result"), rows)
