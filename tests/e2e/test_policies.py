@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlops_policies import PACKS, Judge, Outcome, Settings, selected
+from mlops_policies import judge as checks
 from mlops_policies.sources import state
 from pulumi_mlops.cli import render
 from pulumi_mlops.testing.policy import found
@@ -37,6 +40,33 @@ def said(judgement: Judgement) -> set[tuple[str, str, str]]:
     }
 
 
+def agreement(project: CloudProject, *names: str) -> checks.Judgement:
+    """What check finds, which a preview with the same packs finds too."""
+    rendered = render.program(project.folder, "dev")
+    checked = Judge(selected(names), Settings(environment="dev")).judgement(rendered.stack)
+    told = [result for result in checked.results if result.outcome is not Outcome.NOT_APPLICABLE]
+    previewed = project.preview(packs(*names), check=False)
+    expected = {(r.rule.id, r.about, "mandatory" if r.blocks else "advisory") for r in told}
+    assert said(previewed) == expected, previewed.text
+    assert (previewed.code == 0) == checked.passed
+    return checked
+
+
+EXAMPLES = sorted(path.parent.name for path in ROOT.glob("examples/*/Pulumi.yaml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_engine_agrees_with_check_over_an_example(tmp_path: Path, example: str) -> None:
+    left_out = shutil.ignore_patterns(".mlops", "__pycache__", "Pulumi.*.yaml")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=left_out)
+    (tmp_path / "backend").mkdir()
+    project = CloudProject(tmp_path / "examples" / example, tmp_path / "backend")
+    description = project.folder / "Pulumi.yaml"
+    description.write_text(description.read_text().replace("../../.venv", sys.prefix))
+    project.pulumi("stack", "init", "dev")
+    assert agreement(project).resources > 10
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bad", STACKS, ids=[bad.path.stem for bad in STACKS])
 def test_the_engine_and_a_state_agree_with_check(
@@ -46,15 +76,7 @@ def test_the_engine_and_a_state_agree_with_check(
     for shared in FOLDER.glob("[a-z]*.py"):
         if shared not in {each.path for each in STACKS}:
             (project.folder / shared.name).write_text(shared.read_text())
-    rendered = render.program(project.folder, "dev")
-    checked = Judge(selected(bad.packs), Settings(environment="dev")).judgement(rendered.stack)
-    told = [result for result in checked.results if result.outcome is not Outcome.NOT_APPLICABLE]
-    expected = {(r.rule.id, r.about, "mandatory" if r.blocks else "advisory") for r in told}
-
-    previewed = project.preview(packs(*bad.packs), check=False)
-
-    assert said(previewed) == expected, previewed.text
-    assert (previewed.code == 0) == checked.passed
+    checked = agreement(project, *bad.packs)
     if bad.local:
         return  # bringing it up would train a model
     project.up()
@@ -101,9 +123,7 @@ aws.sagemaker.NotebookInstance("book", role_arn=role, instance_type="ml.t3.mediu
 def test_remediation_is_off_by_default_and_reported(
     cloud_project: Callable[[str], CloudProject], tmp_path: Path
 ) -> None:
-    project = cloud_project(
-        'import pulumi_aws as aws\n\naws.sagemaker.NotebookInstance("book", role_arn="arn:aws:iam::123456789012:role/r", instance_type="ml.t3.medium")\n'
-    )
+    project = cloud_project(NOTEBOOK)
     assert project.preview(packs("security"), check=False).remediations == ()
     config = tmp_path / "policies.json"
     config.write_text(json.dumps({"all": "disabled", "notebook-imdsv2": "remediate"}))

@@ -39,6 +39,7 @@ __all__ = [
 def resource(
     type: str,
     name: str = "it",
+    /,
     *,
     parent: Resource | None = None,
     refers: Mapping[str, Resource] | None = None,
@@ -69,7 +70,7 @@ def resource(
     )
 
 
-def component(kind: str, name: str = "it", *, parent: Resource | None = None, **facts: Any) -> Resource:
+def component(kind: str, name: str = "it", /, *, parent: Resource | None = None, **facts: Any) -> Resource:
     """A component of `pulumi_mlops` with the facts that it publishes.
 
     Arguments:
