@@ -62,7 +62,7 @@ def _registering(document: View) -> Iterator[View]:
 
 
 def _approved(step: View) -> bool:
-    return step.value("arguments.modelApprovalStatus") == "Approved"
+    return bool(step.value("arguments.modelApprovalStatus") == "Approved")
 
 
 def _trains_and_deploys(document: View) -> bool:

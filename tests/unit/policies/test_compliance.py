@@ -241,7 +241,9 @@ def test_a_clause_shows_its_rules_findings_and_exemptions(page: Write) -> None:
 @FORMATS
 def test_what_does_not_apply_is_told_with_the_reason(registered: Callable[..., None], page: Write) -> None:
     registered(TAGGED)
-    rows = cells(page(assess(sample(TAGGED, resources=[PRIVATE]), "soc2")))
+    written = page(assess(sample(TAGGED, resources=[PRIVATE]), "soc2"))
+    rows = cells(written)
+    assert "tagged private: the bucket is not public" not in text_of(written), "once for the rule is enough"
     assert ["tagged", "Public buckets have a tag.", "not applicable", "the bucket is not public"] in rows
     assert ["private", "private", "public", "not set", "not applicable: the bucket is not public"] in rows
     assert ["tagged", "Public buckets have a tag.", "met", "1; not applicable to 1"] in cells(

@@ -8,7 +8,7 @@ import pytest
 
 from mlops_policies import Resource, Secret, Settings, rules
 from mlops_policies.judge import remedied
-from pulumi_mlops.testing.policy import UNKNOWN, assert_finds, assert_passes, judge, resource
+from pulumi_mlops.testing.policy import UNKNOWN, assert_finds, assert_not_applicable, assert_passes, judge, resource
 from tests.unit.policies.cases import cost, security_accounts
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/2"
@@ -34,6 +34,12 @@ def given(rule: str, **parameters: Any) -> Settings:
 def test_a_parameter_allows_what_the_default_does_not(rule: str, found: Resource, parameters: dict[str, Any]) -> None:
     assert_finds(rule, found)
     assert not judge([found], rule, settings=given(rule, **parameters)).findings
+
+
+def test_where_no_regions_are_declared_no_resource_is_in_a_wrong_one() -> None:
+    found = resource("aws:s3/bucket:Bucket", region="us-east-1")
+    assert_finds("region-allowed", found, settings=given("region-allowed", regions=["eu-west-1"]))
+    assert_not_applicable("region-allowed", found, settings=given("region-allowed"))
 
 
 def test_a_trail_of_the_organisation_is_one() -> None:

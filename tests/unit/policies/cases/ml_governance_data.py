@@ -128,6 +128,7 @@ CASES = {
         not_applicable=[
             bucket(tags={"classification": "internal"}),
             bucket(),
+            dataset(flights={}),
         ],
     ),
     "special-data-justified": Case(
