@@ -30,7 +30,7 @@ _LOGS = (mlops.REGISTRY, mlops.ENDPOINT, *aws.LOG_GROUP, *aws.BUCKET)
     },
 )
 def inference_logging(endpoint: Resource) -> Iterator[Finding]:
-    """Requests and predictions of every endpoint are recorded.
+    """Requests and predictions of every endpoint that answers requests are recorded.
 
     A sample is enough: how much is needed depends on the use. Batch endpoints keep their output; bundles for devices
     are judged by nobody here.
