@@ -6,13 +6,13 @@ in `*` also stands for the kind's `…List` and `…Patch`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from mlops_policies.kinds.workloads import SHAPES, STEPS, Shape
 from mlops_policies.resources import Resource, Stack, View
-from mlops_policies.values import NotApplicable, Undecided
+from mlops_policies.several import thorough
 
 NAMESPACE: Final = ("kubernetes:core/v1:Namespace",)
 NETWORK_POLICY: Final = ("kubernetes:networking.k8s.io/*:NetworkPolicy", "kubernetes:extensions/*:NetworkPolicy")
@@ -105,52 +105,6 @@ class Pod(Part):
     def windows(self) -> bool:
         """Whether its containers run on Windows. Raises as `known` does."""
         return self.text("os.name") == "windows"
-
-
-def thorough(parts: Iterable[Iterable[_T]]) -> Iterator[_T]:
-    """What several parts give, one after the other; a part that can't be decided yet hides nothing of the others.
-
-    Raises:
-        Undecided: at the end, as the first of them did.
-    """
-    undecided: Undecided | None = None
-    rest = iter(parts)
-    while True:
-        try:
-            for part in rest:
-                yield from part
-            break
-        except Undecided as found:
-            undecided = undecided or found
-    if undecided is not None:
-        raise undecided
-
-
-def some(found: Iterable[_T], otherwise: str) -> Iterator[_T]:
-    """What a rule is about.
-
-    Arguments:
-        found: the things.
-        otherwise: why the rule does not apply where there are none.
-
-    Raises:
-        NotApplicable: there are none.
-    """
-    none = True
-    for thing in found:
-        none = False
-        yield thing
-    if none:
-        raise NotApplicable(otherwise)
-
-
-def once(found: Iterable[_T]) -> Iterator[_T]:
-    """Each thing once: what a workflow says for all its steps is found in each of them."""
-    told = set()
-    for thing in found:
-        if thing not in told:
-            told.add(thing)
-            yield thing
 
 
 def pods(resource: Resource) -> Iterator[Pod]:

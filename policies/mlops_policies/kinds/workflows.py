@@ -7,9 +7,9 @@ from typing import Final
 
 from mlops_policies.kinds import aws
 from mlops_policies.kinds.jobs import definition
-from mlops_policies.kinds.kubernetes import some
 from mlops_policies.kinds.labels import entries
 from mlops_policies.resources import Resource, View
+from mlops_policies.several import some
 from mlops_policies.values import NotApplicable
 
 WORKFLOWS: Final = (*aws.PIPELINE, *aws.STATE_MACHINE)

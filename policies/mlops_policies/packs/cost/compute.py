@@ -10,10 +10,10 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, jobs
-from mlops_policies.kinds.kubernetes import some, thorough
 from mlops_policies.kinds.labels import has_label
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.several import some, thorough
 
 rule = pack("cost")
 

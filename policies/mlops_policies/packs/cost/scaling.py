@@ -7,10 +7,10 @@ from typing import Final
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes, mlops
-from mlops_policies.kinds.kubernetes import some, thorough
 from mlops_policies.kinds.labels import label
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.several import some, thorough
 from mlops_policies.values import NotApplicable
 
 rule = pack("cost")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import kubernetes
-from mlops_policies.kinds.kubernetes import thorough
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, View
+from mlops_policies.several import thorough
 
 rule = pack("kubernetes")
 

@@ -7,10 +7,11 @@ from typing import Literal
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import kubernetes
-from mlops_policies.kinds.kubernetes import accelerators, containers, entries, namespace, once, pods, some, thorough
+from mlops_policies.kinds.kubernetes import accelerators, containers, entries, namespace, pods
 from mlops_policies.packs.kubernetes.pod_security import STANDARD
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.several import once, some, thorough
 from mlops_policies.values import NotApplicable
 
 rule = pack("kubernetes")

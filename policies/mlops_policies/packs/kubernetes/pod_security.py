@@ -12,9 +12,10 @@ from typing import Final, Literal
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import kubernetes
-from mlops_policies.kinds.kubernetes import Pod, containers, entries, named, once, pods, some, thorough
+from mlops_policies.kinds.kubernetes import Pod, containers, entries, named, pods
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, View
+from mlops_policies.several import once, some, thorough
 
 rule = pack("kubernetes")
 

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import kubernetes
-from mlops_policies.kinds.kubernetes import Pod, containers, entries, named, namespace, pods, some, thorough
+from mlops_policies.kinds.kubernetes import Pod, containers, entries, named, namespace, pods
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.several import some, thorough
 
 rule = pack("kubernetes")
 

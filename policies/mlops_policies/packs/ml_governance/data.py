@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, mlops
-from mlops_policies.kinds.kubernetes import some
 from mlops_policies.kinds.labels import label
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.several import some
 from mlops_policies.values import NotApplicable, Undecided
 
 rule = pack("ml-governance")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, jobs, mlops, watching, workflows
-from mlops_policies.kinds.kubernetes import some
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, Stack
+from mlops_policies.several import some
 from mlops_policies.values import UNKNOWN, NotApplicable
 
 rule = pack("ml-governance")

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, iam
-from mlops_policies.kinds.kubernetes import thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.several import thorough
 from mlops_policies.values import NotApplicable
 
 rule = pack("security")

@@ -9,9 +9,9 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, iam, mlops
 from mlops_policies.kinds.jobs import MONITORING
-from mlops_policies.kinds.kubernetes import thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
+from mlops_policies.several import thorough
 from mlops_policies.values import UNKNOWN, NotApplicable
 
 rule = pack("security")

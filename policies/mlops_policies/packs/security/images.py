@@ -10,9 +10,9 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, Job, Work, jobs
-from mlops_policies.kinds.kubernetes import once, some, thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, View
+from mlops_policies.several import once, some, thorough
 from mlops_policies.values import Undecided
 
 rule = pack("security")

@@ -8,9 +8,9 @@ from typing import Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, Job, Work, jobs
-from mlops_policies.kinds.kubernetes import some, thorough
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource
+from mlops_policies.several import some, thorough
 
 rule = pack("security")
 

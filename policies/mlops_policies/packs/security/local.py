@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from typing import Final
 
 from mlops_policies.findings import Finding
-from mlops_policies.kinds.kubernetes import thorough
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, View
+from mlops_policies.several import thorough
 
 rule = pack("security")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws
-from mlops_policies.kinds.kubernetes import thorough
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource
+from mlops_policies.several import thorough
 
 rule = pack("security")
 

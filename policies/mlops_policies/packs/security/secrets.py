@@ -10,9 +10,9 @@ from typing import Any, Final
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, Work, jobs
-from mlops_policies.kinds.kubernetes import thorough
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, View
+from mlops_policies.several import thorough
 from mlops_policies.values import Secret
 from pulumi_mlops.spec.credentials import kind_of_secret, looks_secret
 
