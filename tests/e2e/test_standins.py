@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import CloudProject, Violation
 from pulumi_mlops.testing.lookups import LookupRefusedError, policy_document
+from tests.e2e.conftest import CloudProject, Violation
 
 engine = pytest.mark.engine
 SECRET = "canary-7f3a"

@@ -27,8 +27,8 @@ from pulumi.runtime import rpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from tools.engine.hosts.parent_watch import end_with_parent
 from pulumi_mlops.testing.lookups import ACCOUNT, LOOKUPS, PARTITION, REGION, LookupRefusedError
+from tools.engine.hosts.parent_watch import end_with_parent
 
 _UNRELEASED = "1.0.0"
 # Services whose ARNs name no region (IAM and S3 name neither region nor, for S3, account).

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks, rpc
+from pulumi.runtime.proto import resource_pb2
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,13 @@ def capture(
             return args.resource_id or ("" if preview else f"{args.name}-id"), made
 
     class Monitor(mocks.MockMonitor):
+        def GetDeploymentInfo(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
+            # Resources within properties arrive as their ids or URNs, as policy packs see them. As references the SDK
+            # would construct them anew, on an event loop that nobody runs, and wait for them for ever.
+            info = super().GetDeploymentInfo(request)  # type: ignore[no-untyped-call]
+            info.supportedFeatures.remove(resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES)
+            return info
+
         def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
             if request.type != "pulumi:pulumi:Stack":
                 graph.resources.append(_captured(request, self.make_urn(request.parent, request.type, request.name)))
@@ -160,7 +168,10 @@ def capture(
     recorder = Recorder()
     mocks.set_mocks(recorder, project=project, stack=stack, preview=preview, monitor=Monitor(recorder))
 
-    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+    async def whole() -> None:
+        await pulumi.runtime.run_in_stack(lambda: ended(program()))
+
+    pulumi.runtime.test(whole)()
     return graph
 
 
