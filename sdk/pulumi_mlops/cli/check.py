@@ -87,7 +87,13 @@ def check(
 
 
 def compliance(
-    framework: Annotated[str, typer.Argument(metavar="FRAMEWORK", help="Such as eu-ai-act; `mlops rules` lists all.")],
+    framework: Annotated[
+        str,
+        typer.Argument(
+            metavar="FRAMEWORK",
+            help="One of eu-ai-act, nist-ai-rmf, iso-42001, sr-26-2, hipaa, gdpr, soc2, gmlp, aws-ai-bp.",
+        ),
+    ],
     target: Target = DEFAULT,
     environment: Environment = None,
     stack: StackName = None,
@@ -169,7 +175,7 @@ def _subject(
         made = render.program(target, stack)
 
         def in_program(result: Result) -> Location:
-            file, line = made.sources.get(result.resource.urn if result.resource else "", (str(target), None))
+            file, line = made.sources.get(result.resource.urn if result.resource else "", (made.file, None))
             return Location(file, line, field=result.field)
 
         return made.stack, target, in_program, made.notes

@@ -34,11 +34,13 @@ class Rendered:
 
     Arguments:
         stack: the resources.
+        file: main file of the program; empty for a spec.
         sources: where the user's code declares each resource, by URN: file and line.
         notes: what could not be seen, a sentence each.
     """
 
     stack: Stack
+    file: str = ""
     sources: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -71,37 +73,69 @@ def program(path: Path, stack: str | None) -> Rendered:
     Raises:
         Failure: it is no Python program, or it fails.
     """
-    main, project = _program(path)
+    main, home, project = _program(path)
     folder = main.parent
-    name = stack or _only_stack(folder) or "dev"
-    config, secret = _configuration(folder, project, name)
+    name = stack or _only_stack(home) or "dev"
+    config, secret = _configuration(home, project, name)
 
     def declare() -> None:
         set_all_config(config, secret)
-        runpy.run_path(str(main), run_name="__main__")
+        with _ended_well():
+            runpy.run_path(str(main), run_name="__main__")
 
-    with _running_in(folder):
-        graph = _captured(declare, main, project=project, stack=name)
+    graph = _captured(declare, main, project=str(project["name"]), stack=name, running=_running_in(folder))
     sources = {made.urn: found for made in graph.resources if (found := _first_in(folder, made.calls))}
-    return Rendered(stack_of(graph, name=name), sources, _notes(graph))
+    return Rendered(stack_of(graph, name=name), _relative(main), sources, _notes(graph))
 
 
-def _captured(declare: Callable[[], Any], path: Path, *, project: str, stack: str) -> Graph:
+def _captured(
+    declare: Callable[[], Any],
+    path: Path,
+    *,
+    project: str,
+    stack: str,
+    running: contextlib.AbstractContextManager[None] | None = None,
+) -> Graph:
     try:
-        return capture(declare, outputs=preview_outputs, project=project, stack=stack, preview=True, answer=answer)
+        with running or contextlib.nullcontext():
+            return capture(declare, outputs=preview_outputs, project=project, stack=stack, preview=True, answer=answer)
     except UnansweredError as error:
-        raise Failure(f"{path}: the program asks for {error}", hint=_WITHOUT_ENGINE) from None
+        raise Failure(f"{_relative(path)}: the program asks for {error}", hint=_WITHOUT_ENGINE) from None
     except pulumi.RunError as error:
-        raise Failure(f"{path}: {error}") from None
+        raise Failure(f"{_relative(path)}: {error}") from None
     except (Exception, SystemExit) as error:
         frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
-        file, line = _first_in(path.parent, tuple(reversed(frames))) or (str(path), 0)
+        if isinstance(error, SyntaxError):
+            frames.append((error.filename or "", error.lineno or 0))
+        file, line = _first_in(path.parent, tuple(reversed(frames))) or (_relative(path), 0)
         where = f"{file}:{line}" if line else file
-        # The error's own text may quote a value of the program's.
-        raise Failure(
-            f"{where}: the program ends with {type(error).__name__}",
-            hint="Without an engine it is run as in a preview of a new stack: outputs are not known.",
-        ) from None
+        raise Failure(f"{where}: the program ends with {_named(error, frames)}", hint=_hint(error)) from None
+
+
+def _named(error: BaseException, frames: list[tuple[str, int]]) -> str:
+    """An error by its type, and by what it misses; its own text may quote a value of the program's."""
+    missing = ""
+    if isinstance(error, ModuleNotFoundError):
+        missing = error.name or ""
+    elif isinstance(error, KeyError) and frames[-1][0] == os.environ.__class__.__getitem__.__code__.co_filename:
+        missing = str(error.args[0])
+    return f"{type(error).__name__} ({missing})" if missing else type(error).__name__
+
+
+def _hint(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"Programs run in the Python that runs mlops: install the module there ({sys.prefix})."
+    return "Without an engine it is run as in a preview of a new stack: outputs are not known."
+
+
+@contextlib.contextmanager
+def _ended_well() -> Iterator[None]:
+    """A program may end itself by `sys.exit()`."""
+    try:
+        yield
+    except SystemExit as ended:
+        if ended.code not in (None, 0):
+            raise
 
 
 def _notes(graph: Graph) -> tuple[str, ...]:
@@ -113,14 +147,20 @@ def _notes(graph: Graph) -> tuple[str, ...]:
     )
 
 
-def _program(path: Path) -> tuple[Path, str]:
-    """Main file and project's name of a program."""
-    if path.is_file():
-        return path.resolve(), path.stem
-    description = path / PROJECT
+def _program(path: Path) -> tuple[Path, Path, Mapping[str, Any]]:
+    """Main file of a program, folder of its project, and what `Pulumi.yaml` says of it."""
+    home = path.parent if path.is_file() else path
+    description = home / PROJECT
     if not description.is_file():
+        if path.is_file():
+            return path.resolve(), home.resolve(), {"name": path.stem}
         raise Failure(f"{path} holds no {PROJECT}", hint="Name a spec, a Python file, or the folder of a project.")
     project = document.read(description, str(description)).root.plain()
+    if not isinstance(project, Mapping):
+        raise Failure(f"{description} is no description of a Pulumi project")
+    project = {"name": home.resolve().name, **project}
+    if path.is_file():
+        return path.resolve(), home.resolve(), project
     runtime = project.get("runtime")
     name = runtime.get("name") if isinstance(runtime, Mapping) else runtime
     if name != "python":
@@ -129,23 +169,33 @@ def _program(path: Path) -> tuple[Path, str]:
     main = main if main.is_file() else main / "__main__.py"
     if not main.is_file():
         raise Failure(f"{description}: there is no program {main}")
-    return main, str(project.get("name", path.name))
+    return main, home.resolve(), project
 
 
-def _only_stack(folder: Path) -> str | None:
-    found = [file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml")]
+def _only_stack(home: Path) -> str | None:
+    found = [file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in home.glob("Pulumi.*.yaml")]
     return found[0] if len(found) == 1 else None
 
 
-def _configuration(folder: Path, project: str, stack: str) -> tuple[dict[str, str], list[str]]:
-    """A stack's configuration, and the keys whose values are encrypted: those stay so."""
-    file = folder / f"Pulumi.{stack}.yaml"
-    if not file.is_file():
-        return {}, []
-    declared = document.read(file, str(file)).root.plain().get("config") or {}
-    full = {key if ":" in key else f"{project}:{key}": value for key, value in declared.items()}
+def _configuration(home: Path, project: Mapping[str, Any], stack: str) -> tuple[dict[str, str], list[str]]:
+    """A stack's configuration over its project's, and the keys whose values are encrypted: those stay so."""
+    file = home / f"Pulumi.{stack}.yaml"
+    declared = {key: value for key, entry in _section(project).items() if (value := _default(entry)) is not None}
+    if file.is_file():
+        declared |= _section(document.read(file, str(file)).root.plain())
+    full = {key if ":" in key else f"{project['name']}:{key}": value for key, value in declared.items()}
     secret = [key for key, value in full.items() if isinstance(value, Mapping) and "secure" in value]
     return {key: "[secret]" if key in secret else _text(value) for key, value in full.items()}, secret
+
+
+def _section(description: Any) -> Mapping[str, Any]:
+    found = description.get("config") if isinstance(description, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _default(entry: Any) -> Any:
+    """Value of an entry of a project's configuration, which may have a type and a description."""
+    return entry.get("value", entry.get("default")) if isinstance(entry, Mapping) else entry
 
 
 def _text(value: Any) -> str:
@@ -156,19 +206,24 @@ def _first_in(folder: Path, calls: tuple[tuple[str, int], ...]) -> tuple[str, in
     """The innermost call in the user's own code, its file relative to the working directory where it is below."""
     for file, line in calls:
         if file.startswith(f"{folder}/") and "/site-packages/" not in file:
-            path = Path(file)
-            return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path), line
+            return _relative(Path(file)), line
     return None
+
+
+def _relative(path: Path) -> str:
+    """A path as the user would write it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 @contextlib.contextmanager
 def _running_in(folder: Path) -> Iterator[None]:
-    """As the engine runs a program: in its folder, where its modules are found."""
+    """As the engine runs a program: in its folder, where its modules are found; standard output is for the report."""
     path, modules, here = list(sys.path), set(sys.modules), Path.cwd()
     try:
         sys.path.insert(0, str(folder))
         os.chdir(folder)
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     finally:
         os.chdir(here)
         sys.path[:] = path

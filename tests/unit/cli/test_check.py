@@ -186,9 +186,74 @@ def test_a_project_is_run_with_its_stacks_configuration(run: Any, tmp_path: Path
     assert {f["file"] for f in report["findings"] if f["resource"]} == {"project/__main__.py"}
 
 
+def test_a_program_apart_from_its_project_gets_the_configuration_of_both_files(run: Any, tmp_path: Path) -> None:
+    source = tmp_path / "project" / "src"
+    source.mkdir(parents=True)
+    (tmp_path / "project" / "Pulumi.yaml").write_text(
+        "name: buckets\nruntime: python\nmain: src/\n"
+        "config:\n  first: { type: string, default: one }\n  second: two\n  buckets:third: { value: three }\n"
+    )
+    (tmp_path / "project" / "Pulumi.prod.eu.yaml").write_text("config:\n  buckets:second: 2\n")
+    (source / "__main__.py").write_text(
+        textwrap.dedent("""\
+        import pulumi
+        import pulumi_aws as aws
+
+        print("a message of the program")
+        config = pulumi.Config()
+        aws.s3.Bucket("-".join(config.require(name) for name in ("first", "second", "third")))
+        raise SystemExit
+        """)
+    )
+    _, out, err = run("check", "project", "--json")
+    report = json.loads(out)
+    assert report["stack"] == "prod.eu"
+    assert {f["resource"] for f in report["findings"]} == {"one-2-three", ""}
+    assert {f["file"] for f in report["findings"]} == {"project/src/__main__.py"}
+    assert "a message of the program" in err
+
+
+def test_a_file_of_a_project_gets_its_configuration(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: buckets\nruntime: python\nconfig: { name: x }\n")
+    (tmp_path / "__main__.py").write_text(
+        "import pulumi\nimport pulumi_aws as aws\n\naws.s3.Bucket(pulumi.Config().require('name'))\n"
+    )
+    _, out, _ = run("check", "__main__.py", "--json")
+    assert {f["resource"] for f in json.loads(out)["findings"]} == {"x", ""}
+
+
+REFERRING = """\
+import pulumi
+import pulumi_aws as aws
+
+
+class Store(pulumi.ComponentResource):
+    def __init__(self, name, key):
+        super().__init__("my:index:Store", name, {"key": key})
+        self.bucket = aws.s3.Bucket("bucket", opts=pulumi.ResourceOptions(parent=self))
+        self.register_outputs({"bucket": self.bucket})
+
+
+Store("store", aws.kms.Key("key"))
+"""
+
+
+def test_components_may_take_and_give_resources(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "stack.py").write_text(REFERRING)
+    _, out, _ = run("check", "stack.py", "--json")
+    report = json.loads(out)
+    assert report["counts"]["resources"] == 3
+    assert {"bucket", "key"} <= {f["resource"] for f in report["findings"]}
+
+
 @pytest.mark.parametrize(
     ("program", "said"),
     [
+        ("import no_such_module", "stack.py:1: the program ends with ModuleNotFoundError (no_such_module)"),
+        ("import os\nos.environ['NO_SUCH_VARIABLE']", "stack.py:2: the program ends with KeyError (NO_SUCH_VARIABLE)"),
+        (f"{{}}['{CANARY}']", "stack.py:1: the program ends with KeyError\n"),
+        ("\ndef (", "stack.py:2: the program ends with SyntaxError"),
+        ("import sys\nsys.exit(3)", "stack.py:2: the program ends with SystemExit"),
         ("raise RuntimeError('no')", "stack.py:1: the program ends with RuntimeError"),
         (
             "import pulumi_aws as aws\naws.ec2.get_ami(owners=['x'])",
