@@ -116,7 +116,7 @@ class PackSettings(BaseModel):
     levels: dict[str, dict[str, Level]] = Field(default_factory=dict)
     """For each environment (the spec's, else the stack's name), levels of rules by id, and of `all`."""
 
-    exemptions: list[dict[str, str]] = Field(default_factory=list)
+    exemptions: list[dict[str, date | str]] = Field(default_factory=list)
     """Exemptions beside those of the spec: rule, resource, reason, approver, ticket, expires."""
 
 
@@ -162,15 +162,16 @@ class Settings:
         parameters: dict[str, Parameters] = {}
         common = PackSettings()
         for name, entry in document.items():
-            given = dict(entry) if isinstance(entry, Mapping) else {"enforcementLevel": entry}
-            level = given.pop("enforcementLevel", None)
             if name == PACK_SETTINGS:
-                common = _model(PackSettings, given, name)
+                if not isinstance(entry, Mapping):
+                    raise SettingsError(f"{name}: expected a mapping")
+                common = _model(PackSettings, entry, name)
                 continue
+            given = dict(entry) if isinstance(entry, Mapping) else {"enforcementLevel": entry}
             if name != "all" and name not in known:
                 raise SettingsError(f"there is no rule {name}; `mlops rules` lists them")
-            if level is not None:
-                levels[name] = _level(level, name)
+            if "enforcementLevel" in given:
+                levels[name] = _level(given.pop("enforcementLevel"), name)
             if given:
                 parameters[name] = _parameters(known.get(name), given, name)
         for place, named in common.levels.items():

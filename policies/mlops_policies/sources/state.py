@@ -33,7 +33,10 @@ def read(path: Path) -> Stack:
     version = document.get("version") if isinstance(document, Mapping) else None
     if version not in _VERSIONS or not isinstance(document.get("deployment"), Mapping):
         raise StateError(f"{path} is no exported state of version {' or '.join(map(str, _VERSIONS))}")
-    return stack_of(document["deployment"])
+    try:
+        return stack_of(document["deployment"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise StateError(f"{path} is damaged: its resources are not those of an exported state") from None
 
 
 def stack_of(deployment: Mapping[str, Any]) -> Stack:

@@ -72,6 +72,8 @@ def check(
     The same rules as `pulumi preview --policy-pack`: over the spec, the resources that it becomes, and how they hang
     together. Exit code 0: nothing mandatory is wrong; 1: something is.
     """
+    if as_json and output_format not in (Format.TEXT, Format.JSON):
+        raise Failure(f"--json and --format {output_format} exclude each other", code=ExitCode.USAGE)
     kind = Format.JSON if as_json else output_format
     # Only JUnit lists what passed.
     report = judged(target, environment, stack, state, pack or (), policy_config, evidence=kind is Format.JUNIT)
@@ -150,10 +152,11 @@ def judged(
     document = _configured(policy_config)
     with _without_collection():
         found, subject, locate, notes = _subject(target, environment, stack, state)
-        settings: Settings = usable(lambda: Settings.read(document, environment=environment or found.name))
+        place = environment or found.name
+        settings: Settings = usable(lambda: Settings.read(document, environment=place), policy_config)
         judgement = usable(lambda: Judge(chosen, settings, evidence=evidence).judgement(found))
     judgement.notes.extend(notes)
-    return Report(judgement, str(subject), locate, environment or found.name, _digests(subject))
+    return Report(judgement, str(subject), locate, place, _digests(subject))
 
 
 def _subject(
@@ -162,13 +165,19 @@ def _subject(
     """The stack, what it was read from, where to mend results, and what could not be seen."""
     from mlops_policies.reports import Location
 
+    is_program = state is None and (target.suffix == ".py" or target.is_dir())
+    if stack is not None and not is_program:
+        hint = "A state names its stack, and a spec has environments: --environment."
+        raise Failure("--stack is for programs", hint=hint, code=ExitCode.USAGE)
     if state is not None:
+        if target != DEFAULT:
+            raise Failure(f"--state {state} and {target} exclude each other", code=ExitCode.USAGE)
         from mlops_policies.sources import state as exported
 
         return usable(lambda: exported.read(state)), state, lambda _: Location(str(state)), ()
     from pulumi_mlops.cli import render
 
-    if target.suffix == ".py" or target.is_dir():
+    if is_program:
         if environment is not None:
             hint = "Choose the stack whose configuration names the environment: --stack."
             raise Failure("a program chooses its environment itself", hint=hint, code=ExitCode.USAGE)
@@ -208,22 +217,22 @@ def _configured(path: Path | None) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise Failure(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
-    except yaml.YAMLError:
+    except (UnicodeDecodeError, yaml.YAMLError):
         raise Failure(f"{path} is neither JSON nor YAML") from None
     if not isinstance(document, dict):
         raise Failure(f"{path}: expected a mapping of rules to levels", hint="`mlops rules --schema` describes it.")
     return document
 
 
-def usable(read: Callable[[], _T]) -> _T:
-    """What was read; settings and states that can't be used end the command."""
+def usable(read: Callable[[], _T], file: Path | None = None) -> _T:
+    """What was read, perhaps from a file; settings and states that can't be used end the command."""
     from mlops_policies import SettingsError
     from mlops_policies.sources.state import StateError
 
     try:
         return read()
     except (SettingsError, StateError) as error:
-        raise Failure(str(error)) from None
+        raise Failure(f"{file}: {error}" if file else str(error)) from None
 
 
 def _digests(subject: Path) -> dict[str, str]:

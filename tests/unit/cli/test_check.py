@@ -278,6 +278,8 @@ def test_a_program_that_can_not_be_run_is_told_without_a_traceback(
         (["check", "--pack", "costs"], "there is no pack costs; there are security"),
         (["check", "--state", "nothing.json"], "nothing.json can't be read"),
         (["check", "--policy-config", "nothing.json"], "nothing.json can't be read"),
+        (["check", "--stack", "dev"], "--stack is for programs"),
+        (["check", "other.yaml", "--state", "state.json"], "--state state.json and other.yaml exclude each other"),
         (["check", ".", "-e", "prod"], "a program chooses its environment itself"),
         (["check", "."], ". holds no Pulumi.yaml"),
         (["compliance", "iso-9001"], "there is no framework iso-9001"),
@@ -289,6 +291,37 @@ def test_a_mistake_is_told_in_a_sentence(run: Any, arguments: list[str], said: s
     assert code in (1, 2)
     assert said in err
     assert out == ""
+
+
+def test_two_formats_are_not_one(run: Any) -> None:
+    code, out, _ = run("check", "--json", "--format", "junit")
+    assert code == 2
+    assert "--json and --format junit exclude each other" in json.loads(out)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\xff\xfe", "is neither JSON nor YAML"),
+        (b"all: loud", "policies.yaml: all: 'loud' is no level"),
+        (b"model-has-owner:", "policies.yaml: model-has-owner: None is no level"),
+        (b"pack-settings: mandatory", "policies.yaml: pack-settings: expected a mapping"),
+    ],
+)
+def test_a_mistake_in_a_configuration_is_told_with_its_place(run: Any, tmp_path: Path, text: bytes, said: str) -> None:
+    (tmp_path / "policies.yaml").write_bytes(text)
+    code, _, err = run("check", "--policy-config", "policies.yaml")
+    assert code == 1
+    assert said in err
+
+
+def test_a_configuration_in_yaml_may_write_dates_as_dates(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "policies.yaml").write_text(
+        "pack-settings:\n  exemptions:\n"
+        "    - { rule: model-has-owner, resource: x, reason: r, approver: bob, ticket: T-1, expires: 2100-01-31 }\n"
+    )
+    _, out, _ = run("check", "--json", "--policy-config", "policies.yaml")
+    assert [e["expires"] for e in json.loads(out)["exemptions"]] == ["2100-01-31"]
 
 
 def test_a_state_is_judged(run: Any, tmp_path: Path) -> None:

@@ -150,7 +150,15 @@ def test_a_state_becomes_a_stack(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{", "is no JSON"), ("[]", "is no exported state"), ('{"version": 1}', "version 3 or 4")]
+    ("text", "said"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "is no exported state"),
+        ('{"version": 1}', "version 3 or 4"),
+        ('{"version": 3, "deployment": {"resources": 5}}', "is damaged"),
+        ('{"version": 3, "deployment": {"resources": [{"urn": "x"}]}}', "is damaged"),
+        ('{"version": 3, "deployment": {"resources": ["x"]}}', "is damaged"),
+    ],
 )
 def test_a_file_that_is_no_state_is_refused(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "state.json"
