@@ -20,7 +20,7 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
 from mlops_policies.findings import Level, Outcome
 from mlops_policies.judge import Judge, Result, remedied
-from mlops_policies.registry import PACKS, Rule, Scope
+from mlops_policies.registry import PACKS, Rule, Scope, rules
 from mlops_policies.resources import Resource, Stack
 from mlops_policies.settings import PACK_SETTINGS, Settings, SettingsError, selected
 from mlops_policies.sources.normal import normalised
@@ -190,15 +190,21 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             if result.outcome is Outcome.NOT_APPLICABLE:
                 response.not_applicable.add(policy_name=result.rule.id, reason=result.message)
                 continue
-            level = Level.MANDATORY if result.blocks else Level.ADVISORY
+            missing = result.outcome is Outcome.UNDECIDED and not self.preview
+            level = Level.MANDATORY if result.blocks or (missing and self._strict) else Level.ADVISORY
             diagnostic = response.diagnostics.add(
-                message=_message(result),
+                message=f"could not be judged: {result.message}" if missing else _message(result),
                 description=result.rule.title,
                 urn=result.resource.urn if result.resource else "",
                 enforcementLevel=_LEVELS[level],
                 severity=_severity(result.rule),
             )
             self._sign(diagnostic, result.rule)
+
+    @property
+    def _strict(self) -> bool:
+        """Whether what stays undecided fails: a pack may run alone, so each heeds that rule, whosever it is."""
+        return self.judge.settings.level(rules()["not-evaluable-is-failure"]) in (Level.MANDATORY, Level.REMEDIATE)
 
     def _sign(self, message: Any, rule: Rule) -> None:
         message.policyName, message.policyPackName, message.policyPackVersion = rule.id, self.pack, self.version

@@ -112,6 +112,23 @@ def test_what_a_preview_can_not_know_is_enforced_before_the_resource_is_made(
     assert "policy" not in made
 
 
+HIDDEN = """
+import pulumi
+import pulumi_aws as aws
+
+aws.iam.Policy("policy", policy=pulumi.Output.secret(
+    '{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'))
+"""
+
+
+def test_what_can_never_be_judged_is_not_made(cloud_project: Callable[[str], CloudProject]) -> None:
+    project = cloud_project(HIDDEN)
+    up = project.up(packs("security"), check=False)
+    assert up.code != 0
+    assert said(up) == {("role-least-privilege", "policy", "mandatory")}
+    assert "policy" not in {entry["urn"].rpartition("::")[2] for entry in project.state()}
+
+
 NOTEBOOK = """
 import pulumi_aws as aws
 

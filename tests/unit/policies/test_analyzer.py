@@ -67,6 +67,15 @@ def test_what_is_not_known_is_told_and_decided_later(analyzer: Analyzer) -> None
     assert told(up) == [("short", ADVISORY, "the name is too long (bucket)")]
 
 
+def test_what_stays_undecided_fails_during_up(analyzer: Analyzer) -> None:
+    analyzer.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(stack="dev"), Context())
+    missing = request(BUCKET, "a", bucket=rpc.UNKNOWN)
+    said = "could not be judged: bucket is decided during up"
+    assert told(analyzer.Analyze(missing, Context())) == [("short", MANDATORY, said)]
+    configure(analyzer, not_evaluable_is_failure=(ADVISORY, {}))
+    assert told(analyzer.Analyze(missing, Context())) == [("short", ADVISORY, said)]
+
+
 def test_the_engine_is_told_what_does_not_apply(analyzer: Analyzer) -> None:
     analyzer.judge = Judge([TAGGED], Settings())
     response = analyzer.Analyze(request(BUCKET, "a", tag="x"), Context())
