@@ -96,6 +96,8 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         )
         info.supportsConfig = True
         info.policies.extend(_info(rule) for rule in self.rules)
+        # The engine refuses an entry that is no rule and has no level; this one means nothing.
+        info.initialConfig[PACK_SETTINGS].enforcementLevel = analyzer_pb2.ADVISORY
         return info
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:

@@ -175,9 +175,8 @@ class Settings:
             if given:
                 parameters[name] = _parameters(known.get(name), given, name)
         for place, named in common.levels.items():
-            for name in named:
-                if name != "all" and name not in known:
-                    raise SettingsError(f"{PACK_SETTINGS}.levels.{place}: there is no rule {name}")
+            if strange := [name for name in named if name != "all" and name not in known]:
+                raise SettingsError(f"{PACK_SETTINGS}.levels.{place}: there is no rule {strange[0]}")
         return cls(
             levels=levels,
             parameters=parameters,

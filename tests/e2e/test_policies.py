@@ -161,6 +161,20 @@ def test_a_configuration_that_can_not_be_used_stops_the_preview(
     assert "Traceback" not in refused.text
 
 
+def test_the_configuration_of_the_documentation_holds_here_and_in_check(
+    cloud_project: Callable[[str], CloudProject], tmp_path: Path
+) -> None:
+    project = cloud_project('import pulumi_aws as aws\n\naws.s3.Bucket("bucket")\n')
+    text = (ROOT / "docs/policies/README.md").read_text().partition("```json\n")[2].partition("```")[0]
+    config = tmp_path / "policies.json"
+    config.write_text(text)
+    settings = Settings.read(json.loads(text), environment="dev")
+    rendered = render.program(project.folder, "dev")
+    checked = Judge(selected(["security"]), settings).judgement(rendered.stack)
+    previewed = project.preview(packs("security"), [config])
+    assert said(previewed) == {(r.rule.id, r.about, "advisory") for r in checked.findings} != set()
+
+
 def test_the_quickstart_passes_governance_under_the_engine(project: Callable[[str], PulumiProject]) -> None:
     made = project(
         (ROOT / "stacks/quickstart/mlops.yaml").read_text().replace("../../examples", str(ROOT / "examples"))
