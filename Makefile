@@ -10,7 +10,7 @@ WHICH := --dir "$(STACK_DIR)" --stack "$(STACK)"
 
 .PHONY: help
 help: ## list what there is
-	@awk 'BEGIN {FS = ":.*## "} /^## / {print "\n" substr($$0, 4)} /^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^## / {print "\n" substr($$0, 4)} /^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 ## Run a stack (STACK_DIR=stacks/quickstart STACK=dev)
 .PHONY: up preview refresh status down shell
@@ -28,11 +28,13 @@ shell: ## print what plain `pulumi` needs: eval "$$(make -s shell)"
 	@tools/run shell $(WHICH)
 
 ## Develop
-.PHONY: env engine check fmt test bench schema policies clean
+.PHONY: env engine kubernetes-bed check fmt test bench schema policies clean
 env: ## make .venv with everything for development
 	@tools/run env dev
 engine: ## find, install or build the Pulumi engine
 	@tools/run engine
+kubernetes-bed: env ## build the Kubernetes control plane that the tests of that platform run on
+	@$(BIN)/python -m tools.kubernetes build
 check: env ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

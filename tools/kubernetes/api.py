@@ -1,0 +1,183 @@
+"""A client of the API server: what tests and the bed itself ask of it, on the standard library."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from tools.console import ToolError
+from tools.kubernetes.certificates import Certificates
+
+Document = dict[str, Any]
+FIELD_MANAGER = "bed"
+REQUEST_SECONDS = 30.0
+WAIT_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+
+class RefusedError(ToolError):
+    """The API server said no.
+
+    Attributes:
+        code: HTTP status.
+        reason: Kubernetes' word for it, such as `NotFound`, `Forbidden` or `Invalid`.
+        message: the whole sentence.
+    """
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(f"{code} {reason}: {message}")
+        self.code = code
+        self.reason = reason
+        self.message = message
+
+
+class Api:
+    """The API server, as one user.
+
+    Arguments:
+        url: where it listens.
+        certificates: trusted, and shown to it; they make the client an administrator.
+        user: whom the administrator impersonates (`system:serviceaccount:NAMESPACE:NAME`).
+    """
+
+    def __init__(self, url: str, certificates: Certificates, user: str | None = None) -> None:
+        self.url = url
+        self._context = ssl.create_default_context(cafile=certificates.authority)
+        self._context.load_cert_chain(certificates.admin, certificates.admin_key)
+        self._headers = {} if user is None else {"impersonate-user": user}
+        self._kinds: dict[tuple[str, str], Document] = {}
+
+    def request(
+        self, method: str, path: str, body: Document | None = None, content_type: str = "application/json", **query: str
+    ) -> Document:
+        """One request; returns the JSON of the answer.
+
+        Raises:
+            RefusedError: the answer is an error.
+            ToolError: nobody answers.
+        """
+        content = None if body is None else json.dumps(body).encode()
+        headers = self._headers | {"content-type": content_type, "accept": "application/json"}
+        request = urllib.request.Request(f"{self.url}{path}?{urlencode(query)}", content, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS, context=self._context) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            raise _refused(error) from None
+        except OSError as error:
+            raise ToolError(f"{self.url} does not answer: {error}") from error
+
+    def is_ready(self) -> bool:
+        """Whether it serves everything that is established."""
+        request = urllib.request.Request(f"{self.url}/readyz")
+        try:
+            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS, context=self._context):
+                return True
+        except OSError:  # among them answers that are errors
+            return False
+
+    def apply(self, document: Document, *, dry_run: bool = False) -> Document:
+        """Server-side apply with strict field validation; returns what the API server made of it.
+
+        Raises:
+            RefusedError: it was refused.
+            LookupError: its kind is not known.
+        """
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": "true"}
+        query |= {"dryRun": "All"} if dry_run else {}
+        return self.request("PATCH", self.path(document), document, "application/apply-patch+yaml", **query)
+
+    def create(self, document: Document) -> Document:
+        """Creates an object with strict field validation; returns what the API server made of it.
+
+        Raises:
+            RefusedError: it was refused, or is there.
+            LookupError: its kind is not known.
+        """
+        return self.request("POST", self.path(document, one=False), document, fieldValidation="Strict")
+
+    def read(self, document: Document) -> Document:
+        """An object as it is now; `document` says which.
+
+        Raises:
+            RefusedError: it is not there, or may not be read.
+        """
+        return self.request("GET", self.path(document))
+
+    def items(self, document: Document) -> list[Document]:
+        """All objects of `document`'s kind and namespace.
+
+        Raises:
+            RefusedError: they may not be listed.
+        """
+        return list(self.request("GET", self.path(document, one=False))["items"])
+
+    def delete(self, document: Document) -> None:
+        """Deletes an object; what it owns goes in the background.
+
+        Raises:
+            RefusedError: it is not there, or may not be deleted.
+        """
+        self.request("DELETE", self.path(document), propagationPolicy="Background")
+
+    def wait(self, document: Document, done: Callable[[Document], Any], seconds: float = WAIT_SECONDS) -> Document:
+        """Waits until `done` holds of an object, which need not exist yet; returns it.
+
+        Raises:
+            TimeoutError: it did not within `seconds`; with the object's last status.
+            RefusedError: it may not be read.
+        """
+        deadline = time.monotonic() + seconds
+        found: Document = {}
+        while time.monotonic() < deadline:
+            try:
+                found = self.read(document)
+                if done(found):
+                    return found
+            except RefusedError as error:
+                if error.code != HTTPStatus.NOT_FOUND:
+                    raise
+            time.sleep(POLL_SECONDS)
+        name = f"{document['kind']} {document['metadata']['name']}"
+        raise TimeoutError(f"{name}: not after {seconds:.0f} s; status: {json.dumps(found.get('status'))}")
+
+    def path(self, document: Document, *, one: bool = True) -> str:
+        """Where an object is, or with `one=False` all of its kind in its namespace.
+
+        Raises:
+            LookupError: the API server has no such kind.
+        """
+        version = document["apiVersion"]
+        kind = self._kind(version, document["kind"])
+        metadata = document.get("metadata", {})
+        path = f"{_root(version)}/namespaces/{metadata['namespace']}" if kind["namespaced"] else _root(version)
+        return f"{path}/{kind['name']}" + (f"/{metadata['name']}" if one else "")
+
+    def _kind(self, version: str, kind: str) -> Document:
+        if (version, kind) not in self._kinds:
+            for found in self.request("GET", _root(version))["resources"]:
+                if "/" not in found["name"]:  # others are subresources, such as pods/log
+                    self._kinds[version, found["kind"]] = found
+        if (version, kind) not in self._kinds:
+            raise LookupError(f"the API server has no {kind} in {version}")
+        return self._kinds[version, kind]
+
+
+def _root(version: str) -> str:
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"
+
+
+def _refused(error: urllib.error.HTTPError) -> RefusedError:
+    text = error.read().decode(errors="replace")
+    try:
+        status = json.loads(text)
+        return RefusedError(error.code, str(status.get("reason", "")), str(status["message"]))
+    except (ValueError, KeyError, AttributeError):
+        return RefusedError(error.code, str(error.reason), text.strip())
