@@ -192,7 +192,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             if result.outcome is Outcome.NOT_APPLICABLE:
                 response.not_applicable.add(policy_name=result.rule.id, reason=result.message)
                 continue
-            missing = result.outcome is Outcome.UNDECIDED and not self.preview
+            missing = result.outcome is Outcome.UNDECIDED and not self.preview and result.exemption is None
             level = Level.MANDATORY if result.blocks or (missing and self._strict) else Level.ADVISORY
             diagnostic = response.diagnostics.add(
                 message=f"could not be judged: {result.message}" if missing else _message(result),

@@ -86,12 +86,12 @@ class Judgement:
 
     @property
     def undecided(self) -> list[Result]:
-        """What is decided during `up`."""
-        return [result for result in self.results if result.outcome is Outcome.UNDECIDED]
+        """What is decided during `up`, and not exempted."""
+        return [r for r in self.results if r.outcome is Outcome.UNDECIDED and r.exemption is None]
 
     @property
     def exempted(self) -> list[Result]:
-        """What is wrong and accepted."""
+        """What is wrong, or can't be judged, and is accepted."""
         return [result for result in self.results if result.exemption is not None]
 
     @property
@@ -197,7 +197,9 @@ class Judge:
         except Undecided as undecided:
             failed = True
             about = resource or subject.by_urn.get(undecided.urn)
-            yield Result(rule, Outcome.UNDECIDED, Level.ADVISORY, str(undecided), about, undecided.path)
+            exemption = self._exemption(rule, about)
+            where = (str(undecided), about, undecided.path)
+            yield Result(rule, Outcome.UNDECIDED, Level.ADVISORY, *where, exemption=exemption)
         except NotApplicable as because:
             if not failed:
                 evidence = _evidence(rule, self._trace or ())
@@ -205,19 +207,20 @@ class Judge:
             failed = True
         except Exception as error:
             failed = True
-            yield Result(rule, Outcome.ERROR, level, _broken(rule, error), resource)
+            exemption = self._exemption(rule, resource)
+            yield Result(rule, Outcome.ERROR, level, _broken(rule, error), resource, exemption=exemption)
         if self._trace and not failed:
             yield Result(rule, Outcome.PASSED, level, resource=resource, evidence=_evidence(rule, self._trace))
 
     def _failed(self, rule: Rule, level: Level, finding: Finding, subject: Any) -> Result:
         about = subject if isinstance(subject, Resource) else subject.by_urn.get(finding.urn)
-        exemption = None if rule.last else self._exemption(rule.id, about.name if about else "stack")
-        where = (finding.message, about, finding.path, finding.field, exemption)
+        where = (finding.message, about, finding.path, finding.field, self._exemption(rule, about))
         return Result(rule, Outcome.FAILED, level, *where, _evidence(rule, self._trace or ()))
 
-    def _exemption(self, rule: str, resource: str) -> Exemption | None:
-        for exemption in self._settings.exemptions:
-            if exemption.covers(rule, resource) and not exemption.fault(self._settings.owner, self._settings.today):
+    def _exemption(self, rule: Rule, resource: Resource | None) -> Exemption | None:
+        name = resource.name if resource else "stack"
+        for exemption in () if rule.last else self._settings.exemptions:
+            if exemption.covers(rule.id, name) and not exemption.fault(self._settings.owner, self._settings.today):
                 return exemption
         return None
 

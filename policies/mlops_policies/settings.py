@@ -259,7 +259,7 @@ def schema() -> dict[str, Any]:
 
 
 def selected(packs: Iterable[str]) -> list[Rule]:
-    """The rules of some packs; of all where none is named.
+    """The rules of some packs, and with them those that judge the judgement; of all where none is named.
 
     Raises:
         SettingsError: there is no such pack.
@@ -268,7 +268,7 @@ def selected(packs: Iterable[str]) -> list[Rule]:
     for name in names:
         if name not in PACKS:
             raise SettingsError(f"there is no pack {name}; there are {', '.join(PACKS)}")
-    return [rule for rule in rules().values() if not names or rule.pack in names]
+    return [rule for rule in rules().values() if not names or rule.pack in names or rule.last]
 
 
 def _level(value: Any, at: str) -> Level:

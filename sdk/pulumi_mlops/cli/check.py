@@ -156,6 +156,8 @@ def judged(
         settings: Settings = usable(lambda: Settings.read(document, environment=place), policy_config)
         judgement = usable(lambda: Judge(chosen, settings, evidence=evidence).judgement(found))
     judgement.notes.extend(notes)
+    if not found.resources:
+        judgement.notes.append("nothing was judged: there are no resources")
     return Report(judgement, str(subject), locate, place, _digests(subject))
 
 
@@ -165,12 +167,14 @@ def _subject(
     """The stack, what it was read from, where to mend results, and what could not be seen."""
     from mlops_policies.reports import Location
 
+    if target == DEFAULT and not target.exists() and Path("Pulumi.yaml").exists():
+        target = Path()
     is_program = state is None and (target.suffix == ".py" or target.is_dir())
     if stack is not None and not is_program:
         hint = "A state names its stack, and a spec has environments: --environment."
         raise Failure("--stack is for programs", hint=hint, code=ExitCode.USAGE)
     if state is not None:
-        if target != DEFAULT:
+        if target not in (DEFAULT, Path()):
             raise Failure(f"--state {state} and {target} exclude each other", code=ExitCode.USAGE)
         from mlops_policies.sources import state as exported
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +38,7 @@ def rules(
             raise Failure(f"there is no rule {name}", hint="`mlops rules` lists them.")
         print_text(json.dumps(known[name].as_json(), indent=2) if as_json else "\n".join(explained(known[name], style)))
         return
-    listed = usable(lambda: selected([pack] if pack else []))
+    listed = [rule for rule in usable(lambda: selected([pack] if pack else [])) if pack in (None, rule.pack)]
     if as_json:
         print_json([rule.as_json() for rule in listed])
         return
@@ -50,7 +51,10 @@ def packs(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write a folder for each pack.")],
     virtualenv: Annotated[
         str | None,
-        typer.Option(help="Python environment that runs the packs, absolute or relative to a pack. Default: this one."),
+        typer.Option(
+            help="Python environment that runs the packs, absolute or relative to a pack. Default: this one if it is "
+            "below the working directory, else the one that Pulumi finds."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -61,8 +65,11 @@ def packs(
     from mlops_policies import PACKS
     from mlops_policies.folders import files
 
-    environment = virtualenv or (sys.prefix if sys.prefix != sys.base_prefix else None)
+    own = Path(sys.prefix)
+    shared = sys.prefix != sys.base_prefix and own.is_relative_to(Path.cwd())
     for name in PACKS:
+        # Folders are shared with others: an environment outside of the working directory is nobody else's.
+        environment = virtualenv or (os.path.relpath(own, (folder / name).absolute()) if shared else None)
         try:
             (folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:

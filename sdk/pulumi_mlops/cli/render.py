@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from pulumi_mlops.cli.output import Failure
 from pulumi_mlops.spec import document
 from pulumi_mlops.spec.model import Spec
 from pulumi_mlops.testing.graph import Graph, capture, preview_outputs
-from pulumi_mlops.testing.lookups import UnansweredError, answer
+from pulumi_mlops.testing.lookups import LOOKUPS, UnansweredError, answer
 from pulumi_mlops.testing.policy import stack_of
 
 PROJECT = "Pulumi.yaml"
@@ -83,9 +84,11 @@ def program(path: Path, stack: str | None) -> Rendered:
         with _ended_well():
             runpy.run_path(str(main), run_name="__main__")
 
-    graph = _captured(declare, main, project=str(project["name"]), stack=name, running=_running_in(folder))
+    asked: dict[str, None] = {}
+    with _unknown_answers(asked):
+        graph = _captured(declare, main, project=str(project["name"]), stack=name, running=_running_in(folder))
     sources = {made.urn: found for made in graph.resources if (found := _first_in(folder, made.calls))}
-    return Rendered(stack_of(graph, name=name), _relative(main), sources, _notes(graph))
+    return Rendered(stack_of(graph, name=name), _relative(main), sources, _notes(graph, asked))
 
 
 def _captured(
@@ -138,7 +141,42 @@ def _ended_well() -> Iterator[None]:
             raise
 
 
-def _notes(graph: Graph) -> tuple[str, ...]:
+@contextlib.contextmanager
+def _unknown_answers(asked: dict[str, None]) -> Iterator[None]:
+    """Have what only a cloud can answer be not known yet, where the program takes answers as outputs.
+
+    Arguments:
+        asked: filled with the functions that were asked.
+    """
+    given = pulumi.runtime.invoke_output
+
+    def invoke_output(token: str, *arguments: Any, **options: Any) -> pulumi.Output[Any]:
+        if token in LOOKUPS:
+            return given(token, *arguments, **options)
+        asked[token] = None
+        return pulumi.Output(*(_done(value) for value in (set[pulumi.Resource](), None, False)))
+
+    pulumi.runtime.invoke_output = invoke_output  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        pulumi.runtime.invoke_output = given
+
+
+def _done(value: Any) -> asyncio.Future[Any]:
+    future: asyncio.Future[Any] = asyncio.Future()
+    future.set_result(value)
+    return future
+
+
+def _notes(graph: Graph, asked: Iterable[str] = ()) -> tuple[str, ...]:
+    notes = [f"{token} is answered by a cloud alone: what comes of it is taken as not known yet" for token in asked]
+    if graph.transforms:
+        notes.append("transforms change resources under the engine only; here they are judged as they were before")
+    return (*notes, *_unseen(graph))
+
+
+def _unseen(graph: Graph) -> tuple[str, ...]:
     return tuple(
         f"{made.name} ({made.type}) is a component of another package: what it makes is judged only under the engine "
         "and over a state"

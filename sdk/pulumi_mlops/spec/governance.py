@@ -111,11 +111,12 @@ class Governance(Section):
     """Accountability, evidence and limits beyond the model itself."""
 
     frameworks: list[Framework] = Field(default_factory=list)
-    """Frameworks that the owner claims to follow; `mlops check` and `mlops compliance` look at their rules by default.
+    """Frameworks that the owner claims to follow, stated in the model card and in the record; policies judge by all of
+    their rules whatever is claimed, and `mlops compliance FRAMEWORK` reports on one.
     eu-ai-act: Regulation (EU) 2024/1689; nist-ai-rmf: NIST AI 100-1; iso-42001: ISO/IEC 42001:2023; sr-26-2: the US
     banking agencies' guidance on model risk; hipaa: 45 CFR 164; gdpr: Regulation (EU) 2016/679; soc2: AICPA Trust
     Services Criteria; gmlp: FDA's Good Machine Learning Practice; aws-ai-bp: AWS Security Hub, AI Security Best
-    Practices. Default: none claimed, and all rules are looked at."""
+    Practices. Default: none claimed."""
 
     oversight: Oversight | None = None
     """Who watches the system while it is used. Default: nobody named."""

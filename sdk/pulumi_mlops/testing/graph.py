@@ -56,10 +56,12 @@ class Graph:
     Arguments:
         resources: the resources.
         outputs: what each component registered as its outputs, by URN; the SDK leaves out what is None.
+        transforms: how many transforms the program has the engine call, which does not happen here.
     """
 
     resources: list[Captured] = field(default_factory=list)
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    transforms: int = 0
 
     def of(self, token: str) -> list[Captured]:
         """Resources of a type."""
@@ -148,6 +150,9 @@ def capture(
             made = {**args.inputs, **outputs(Captured(args.typ, args.name, args.inputs))}
             return args.resource_id or ("" if preview else f"{args.name}-id"), made
 
+        def register_transform(self, transform: Any) -> None:
+            graph.transforms += 1
+
     class Monitor(mocks.MockMonitor):
         def GetDeploymentInfo(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
             # Resources within properties arrive as their ids or URNs, as policy packs see them. As references the SDK
@@ -158,6 +163,7 @@ def capture(
 
         def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
             if request.type != "pulumi:pulumi:Stack":
+                graph.transforms += len(request.transforms)
                 graph.resources.append(_captured(request, self.make_urn(request.parent, request.type, request.name)))
             return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 

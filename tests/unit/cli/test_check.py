@@ -365,3 +365,44 @@ def test_the_quickstart_passes_governance() -> None:
     with pytest.raises(SystemExit) as ended:
         main(["check", quickstart, "--pack", "ml-governance", "--strict"])
     assert not ended.value.code
+
+
+def test_what_only_a_cloud_can_answer_is_not_known_yet(run: Any, tmp_path: Path) -> None:
+    program = """
+    import pulumi
+    import pulumi_aws as aws
+
+    image = aws.ec2.get_ami_output(owners=["amazon"])
+    key = aws.kms.get_key_output(key_id="alias/ml")
+    pulumi.runtime.register_resource_transform(lambda args: None)
+    config = aws.sagemaker.EndpointConfiguration(
+        "live", kms_key_arn=key.arn, production_variants=[{"model_name": image.id, "instance_type": "ml.m5.large"}]
+    )
+    """
+    (tmp_path / "stack.py").write_text(textwrap.dedent(program))
+    _, out, _ = run("check", "stack.py", "--json", "--pack", "security")
+    report = json.loads(out)
+    assert "encrypt-endpoint-volume" not in {finding["rule"] for finding in report["findings"]}
+    assert [note.split()[0] for note in report["notes"]] == [
+        "aws:ec2/getAmi:getAmi",
+        "aws:kms/getKey:getKey",
+        "transforms",
+    ]
+
+
+def test_a_folder_with_a_project_is_judged_and_an_empty_one_says_so(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "empty"
+    project.mkdir()
+    (project / "Pulumi.yaml").write_text("name: empty\nruntime: python\n")
+    (project / "__main__.py").write_text("")
+    monkeypatch.chdir(project)
+    code, out, _ = run("check")
+    assert code == 0
+    assert "note: nothing was judged: there are no resources" in out
+
+
+def test_packs_name_no_environment_of_this_machine(run: Any, tmp_path: Path) -> None:
+    run("packs", "policies")
+    assert "virtualenv" not in (tmp_path / "policies/security/PulumiPolicy.yaml").read_text()

@@ -7,7 +7,20 @@ from datetime import date
 
 import pytest
 
-from mlops_policies import UNKNOWN, Exemption, Judge, Level, Outcome, Resource, Rule, Secret, Settings, Stack
+from mlops_policies import (
+    PACKS,
+    UNKNOWN,
+    Exemption,
+    Judge,
+    Level,
+    Outcome,
+    Resource,
+    Rule,
+    Secret,
+    Settings,
+    Stack,
+    selected,
+)
 from mlops_policies.registry import Scope
 from pulumi_mlops.testing.policy import component, resource
 from tests.unit.policies.kit import BROKEN, BUCKET, LOGGED, NAMED, SHORT, SMALL, TAGGED, TWO, Limit
@@ -153,6 +166,32 @@ def test_an_exemption_holds_until_its_day_and_is_not_the_owners(changes: dict[st
     judgement = Judge([NAMED], settings).judgement(Stack([resource(BUCKET, "ab"), resource(BUCKET, "b")]))
     assert [result.about for result in judgement.exempted] == ([] if fault else ["ab"])
     assert [result.about for result in judgement.findings] == (["ab", "b"] if fault else ["b"])
+
+
+def test_what_can_not_be_judged_may_be_exempted_for_a_time() -> None:
+    exempt = [exemption(rule="broken"), exemption(rule="short")]
+    settings = Settings(exemptions=tuple(exempt), owner="ada", today=TODAY)
+    stack = Stack([resource(BUCKET, "a", bucket=UNKNOWN)], complete=True)
+    last = [rule for rule in selected(["cost"]) if rule.last]
+    judgement = Judge([BROKEN, SHORT, *last], settings).judgement(stack)
+    assert {result.rule for result in judgement.exempted} == {BROKEN, SHORT}
+    assert (judgement.findings, judgement.undecided) == ([], [])
+    strict = Judge([BROKEN, SHORT, *last], Settings()).judgement(stack)
+    assert {(r.rule.id, r.about) for r in strict.findings} == {("broken", "a"), ("not-evaluable-is-failure", "a")}
+
+
+def test_an_exemption_is_judged_by_the_pack_of_its_rule_alone() -> None:
+    unmatched = exemption(rule="kms-rotation", resource="nothing")
+    unknown = exemption(rule="no-such-rule")
+    settings = Settings(exemptions=(unmatched, unknown), today=TODAY)
+    told = {
+        name: [r.message for r in Judge(selected([name]), settings).judgement(Stack([])).findings] for name in PACKS
+    }
+    assert told["security"] == [
+        "the exemption of nothing from kms-rotation is not needed: the rule finds nothing there"
+    ]
+    assert told["ml-governance"] == ["the exemption of a* from no-such-rule is for a rule that does not exist"]
+    assert told["kubernetes"] == told["cost"] == []
 
 
 def test_a_stacks_own_exemptions_hold_for_all_of_it() -> None:

@@ -24,7 +24,7 @@ def exemption_valid(judged: Judged) -> Iterator[Finding]:
     """Every exemption excuses something, for a reason, until a day, approved by somebody other than the owner.
 
     One that excuses nothing is not needed, and would hide what comes later. Where a rule is not decided yet, its
-    exemptions wait with it.
+    exemptions wait with it. Each pack judges the exemptions from its own rules.
     """
     written = list(_written(judged))
     seen: set[tuple[str, str]] = set()
@@ -45,20 +45,19 @@ def _written(judged: Judged) -> Iterator[tuple[str | None, str | None]]:
 
 
 def _fault(exemption: Exemption, judged: Judged) -> str:
-    known = rules().get(exemption.rule)
-    if known is None:
-        return "for a rule that does not exist"
-    if known.last:
-        return "for a rule that allows none"
+    known, packs = rules().get(exemption.rule), {rule.pack for rule in judged.rules if not rule.last}
+    if known is None or known.last:
+        # Told by the pack of this rule alone: packs are judged apart, and each would say it.
+        reason = "for a rule that does not exist" if known is None else "for a rule that allows none"
+        return reason if exemption_valid.pack in packs else ""
+    if known.pack not in packs:
+        return ""
     if fault := exemption.fault(judged.settings.owner, judged.settings.today):
         return fault
     if known not in judged.rules:
         return ""
-    for result in judged.results:
-        if result.exemption == exemption:
-            return ""
-        if result.outcome is Outcome.UNDECIDED and exemption.covers(result.rule.id, result.about or "stack"):
-            return ""
+    if any(result.exemption == exemption for result in judged.results):
+        return ""
     return "not needed: the rule finds nothing there"
 
 
@@ -78,6 +77,8 @@ def not_evaluable_is_failure(judged: Judged) -> Iterator[Finding]:
     for component in judged.stack.of(*GOVERNING):
         component.value("model")
     for result in judged.results:
+        if result.exemption is not None:
+            continue
         missing = result.outcome is Outcome.UNDECIDED and judged.stack.complete
         if missing or result.outcome is Outcome.ERROR:
             message = f"{result.rule.id} could not be judged for {result.about or 'the stack'}: {result.message}"
