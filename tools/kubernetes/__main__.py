@@ -23,7 +23,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build the executables into the cache, and print where they are")
     serve = commands.add_parser("serve", help="run a bed; prints a line of JSON when it is ready")
-    serve.add_argument("--crds", type=Path, help="a folder with custom resource definitions")
+    serve.add_argument("--crds", type=_folder, help="a folder with custom resource definitions")
     serve.add_argument("--no-controllers", action="store_true", help="only etcd and the API server")
     serve.add_argument("--parent", type=int, default=os.getppid(), help="the process to end with (default: the caller)")
     options = parser.parse_args()
@@ -37,6 +37,12 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _folder(path: str) -> Path:
+    if not Path(path).is_dir():
+        raise argparse.ArgumentTypeError(f"{path}: no such folder")
+    return Path(path)
 
 
 def _serve(folder: Path | None, parent: int, *, controllers: bool) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +42,19 @@ class _Loader(yaml.CSafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))
 
 
-def documents(file: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a manifest (`.yaml`, `.yml`, `.json`), or of a file with one in each line (`.jsonl`)."""
+def documents(file: Path) -> list[dict[str, Any]]:
+    """The objects of a manifest (`.yaml`, `.yml`, `.json`), or of a file with one in each line (`.jsonl`).
+
+    Raises:
+        ToolError: the file is not what its name says.
+    """
     text = file.read_text()
-    if file.suffix == ".jsonl":
-        yield from (json.loads(line) for line in text.splitlines() if line)
-    else:
-        yield from (each for each in yaml.load_all(text, Loader=_Loader) if each)
+    try:
+        if file.suffix == ".jsonl":
+            return [json.loads(line) for line in text.splitlines() if line]
+        return [each for each in yaml.load_all(text, Loader=_Loader) if each]
+    except (ValueError, yaml.YAMLError) as error:
+        raise ToolError(f"{file}: neither JSON nor YAML: {error}") from error
 
 
 def folder() -> Path | None:
@@ -66,7 +71,11 @@ def folder() -> Path | None:
 
 
 def read(source: Path | None) -> list[dict[str, Any]]:
-    """Every definition in a folder, sorted by name; other kinds in its files are left out."""
+    """Every definition in a folder, sorted by name; other kinds in its files are left out.
+
+    Raises:
+        ToolError: a file is not what its name says.
+    """
     if source is None:
         return []
     files = [file for file in source.iterdir() if file.suffix in (".jsonl", ".json", ".yaml", ".yml")]

@@ -17,7 +17,7 @@ import pytest
 
 from tools.kubernetes import build
 from tools.kubernetes.api import RefusedError
-from tools.kubernetes.bed import ROOT, Bed
+from tools.kubernetes.bed import ROOT, Bed, running
 
 # All on one worker: they share a control plane of hundreds of MB. Its first build takes minutes.
 pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.timeout(1800)]
@@ -202,15 +202,39 @@ def test_an_account_may_do_what_its_role_says_and_no_more(bed: Bed, namespace: s
     ):
         bed.api.apply(document)
     trainer = bed.impersonate(f"system:serviceaccount:{namespace}:trainer")
-    assert trainer.read(config_map)["metadata"]["name"] == "features"
+    eventually(lambda: may(lambda: trainer.read(config_map)))  # the authorizer hears of roles a moment later
     for denied in (
         lambda: trainer.read(secret),
         lambda: trainer.delete(config_map),
         lambda: trainer.apply({**config_map, "data": {"a": "b"}}),
         lambda: trainer.items(config_map),
     ):
-        with pytest.raises(RefusedError, match="403 Forbidden"):
-            denied()
+        assert not may(denied)
+
+
+def test_pod_security_is_enforced(bed: Bed) -> None:
+    with bed.namespace({"pod-security.kubernetes.io/enforce": "restricted"}) as restricted:
+        with pytest.raises(RefusedError, match='violates PodSecurity "restricted'):
+            bed.api.apply(pod("root", restricted))
+        bed.api.apply(
+            pod(
+                "user",
+                restricted,
+                container={"securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}},
+                securityContext={"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            )
+        )
+
+
+def test_a_bed_knows_nothing_of_another(bed: Bed, namespace: str) -> None:
+    known = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    assert bed.api.read(known)["status"]["phase"] == "Active"
+    with running(controllers=False) as other:
+        assert set(other.processes) == {"etcd", "kube-apiserver", "serve"}
+        with pytest.raises(RefusedError, match="404 NotFound"):
+            other.api.read(known)
+        with pytest.raises(LookupError, match=r"no Deploiment in apps/v1"):
+            other.api.apply({"apiVersion": "apps/v1", "kind": "Deploiment", "metadata": {"name": "web"}})
 
 
 HOLDER = """
@@ -244,6 +268,15 @@ def test_nothing_outlives_a_killed_process(bed: Bed, victim: str) -> None:
     tests.wait(10)
     eventually(lambda: not any(is_running(pid) for pid in processes.values()))
     eventually(lambda: not Path(held["directory"]).exists())
+
+
+def may(request: Callable[[], object]) -> bool:
+    try:
+        request()
+    except RefusedError as error:
+        assert (error.code, error.reason) == (403, "Forbidden")
+        return False
+    return True
 
 
 def is_running(pid: int) -> bool:

@@ -126,6 +126,12 @@ def test_definitions_are_read_from_what_operators_release(tmp_path: Path, monkey
     assert found[1]["spec"]["enum"] == ["=", "!="]
 
 
+def test_a_file_that_is_not_what_its_name_says_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("kind: [")
+    with pytest.raises(ToolError, match=r"a\.yaml: neither JSON nor YAML"):
+        crds.read(tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLOPS_CRDS", "/nowhere")
     with pytest.raises(ToolError, match="MLOPS_CRDS='/nowhere': no such folder"):
