@@ -77,6 +77,9 @@ def _serve(folder: Path | None, parent: int, *, controllers: bool) -> int:
             plane.processes.check()
             time.sleep(POLL_SECONDS)
     finally:
+        # A second Ctrl-C must not stop what the first one began.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         remove()
 
 
