@@ -233,6 +233,16 @@ def project(tmp_path: Path) -> Iterator[Callable[[str], PulumiProject]]:
             process.send_signal(signal.SIGKILL)
 
 
+def copied_example(folder: Path, name: str) -> tuple[Path, Path]:
+    """A copy of an example, so that state and data are the test's own, and a backend for its state."""
+    left_out = shutil.ignore_patterns(".mlops", "__pycache__", "Pulumi.*.yaml")
+    shutil.copytree(REPOSITORY / "examples", folder / "examples", ignore=left_out)
+    (folder / "backend").mkdir()
+    description = folder / "examples" / name / "Pulumi.yaml"
+    description.write_text(description.read_text().replace("../../.venv", sys.prefix))
+    return description.parent, folder / "backend"
+
+
 @pytest.fixture
 def cloud_project(tmp_path: Path) -> Callable[[str], CloudProject]:
     """Makes a project from the text of a program that uses `pulumi_aws` and `pulumi_kubernetes` as they are."""

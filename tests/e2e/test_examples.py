@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlops_runtime.stores.control import Control
-from tests.e2e.conftest import REPOSITORY, PulumiProject, free_port, post
+from tests.e2e.conftest import PulumiProject, copied_example, free_port, post
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 
@@ -25,13 +24,7 @@ def example(tmp_path: Path) -> Iterator[Callable[[str], PulumiProject]]:
     made: list[PulumiProject] = []
 
     def make(name: str) -> PulumiProject:
-        copies = tmp_path / "examples"
-        left_out = shutil.ignore_patterns(".mlops", "__pycache__", "Pulumi.*.yaml")
-        shutil.copytree(REPOSITORY / "examples", copies, ignore=left_out)
-        (tmp_path / "backend").mkdir()
-        project = PulumiProject(copies / name, tmp_path / "backend")
-        settings = project.folder / "Pulumi.yaml"
-        settings.write_text(settings.read_text().replace("../../.venv", sys.prefix))
+        project = PulumiProject(*copied_example(tmp_path, name))
         made.append(project)
         project.pulumi("stack", "init", "dev")
         return project

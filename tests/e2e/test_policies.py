@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from mlops_policies import judge as checks
 from mlops_policies.sources import state
 from pulumi_mlops.cli import render
 from pulumi_mlops.testing.policy import found
-from tests.e2e.conftest import CloudProject, Judgement, PulumiProject
+from tests.e2e.conftest import CloudProject, Judgement, PulumiProject, copied_example
 from tests.unit.policies.bad_stacks import FOLDER, BadStack, bad_stacks
 
 ROOT = Path(__file__).parents[2]
@@ -57,12 +55,7 @@ EXAMPLES = sorted(path.parent.name for path in ROOT.glob("examples/*/Pulumi.yaml
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_engine_agrees_with_check_over_an_example(tmp_path: Path, example: str) -> None:
-    left_out = shutil.ignore_patterns(".mlops", "__pycache__", "Pulumi.*.yaml")
-    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=left_out)
-    (tmp_path / "backend").mkdir()
-    project = CloudProject(tmp_path / "examples" / example, tmp_path / "backend")
-    description = project.folder / "Pulumi.yaml"
-    description.write_text(description.read_text().replace("../../.venv", sys.prefix))
+    project = CloudProject(*copied_example(tmp_path, example))
     project.pulumi("stack", "init", "dev")
     assert agreement(project).resources > 10
 
@@ -73,9 +66,8 @@ def test_the_engine_and_a_state_agree_with_check(
     cloud_project: Callable[[str], CloudProject], bad: BadStack, tmp_path: Path
 ) -> None:
     project = cloud_project(bad.path.read_text())
-    for shared in FOLDER.glob("[a-z]*.py"):
-        if shared not in {each.path for each in STACKS}:
-            (project.folder / shared.name).write_text(shared.read_text())
+    for shared in set(FOLDER.glob("*.py")) - {each.path for each in STACKS}:
+        (project.folder / shared.name).write_text(shared.read_text())
     checked = agreement(project, *bad.packs)
     if bad.local:
         return  # bringing it up would train a model

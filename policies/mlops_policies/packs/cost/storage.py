@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws
+from mlops_policies.kinds.buckets import lifecycle_rules
 from mlops_policies.registry import pack
 from mlops_policies.resources import Resource, Stack
 
@@ -31,8 +32,5 @@ def storage_lifecycle(store: Resource, stack: Stack) -> Iterator[Finding]:
         if not kept:
             yield store.finding("its images are never deleted", "lifecyclePolicy")
         return
-    separate = stack.referring(store, aws.BUCKET_LIFECYCLE, "bucket", "bucket")
-    rules = [found for owner in separate for found in owner.each("rules")]
-    rules += [*store.each("lifecycleRules"), *store.view("lifecycleConfiguration").each("rules")]
-    if not any(found.flag("enabled") or found.text("status") == "Enabled" for found in rules):
+    if not lifecycle_rules(store, stack):
         yield store.finding("nothing in it expires or moves to cheaper storage", "lifecycleRules")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mlops_policies.findings import Finding
 from mlops_policies.kinds import aws, kubernetes, mlops, serving
+from mlops_policies.kinds.buckets import lifecycle_rules
 from mlops_policies.registry import Parameters, pack
 from mlops_policies.resources import Resource, Stack, View
 from mlops_policies.values import NotApplicable
@@ -226,14 +227,10 @@ def _lies_in(stack: Stack, part: View, name: str, bucket: Resource) -> bool:
 
 
 def _expirations(bucket: Resource, stack: Stack) -> Iterator[tuple[View, str, float]]:
-    rules = [*bucket.each("lifecycleRules"), *bucket.each("lifecycleConfiguration.rules")]
-    for configuration in stack.referring(bucket, aws.BUCKET_LIFECYCLE, "bucket", "bucket"):
-        rules += configuration.each("rules")
-    for found in rules:
-        if found.flag("enabled") or found.text("status") == "Enabled":
-            for name in ("expiration.days", "expirationInDays"):
-                if (days := found.number(name)) is not None:
-                    yield found, name, days
+    for found in lifecycle_rules(bucket, stack):
+        for name in ("expiration.days", "expirationInDays"):
+            if (days := found.number(name)) is not None:
+                yield found, name, days
 
 
 def _retentions(bucket: Resource, stack: Stack) -> Iterator[View]:
