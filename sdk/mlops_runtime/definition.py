@@ -156,6 +156,13 @@ class Compute(_Part):
     time_limit: float
 
 
+class Distribution(_Part):
+    """Training and tuning on a Ray cluster; `min_workers` and `max_workers` beside its head."""
+
+    min_workers: int
+    max_workers: int
+
+
 class Training(_Part):
     """How a model is made."""
 
@@ -174,6 +181,7 @@ class Training(_Part):
     seed: int
     tuning: Tuning | None
     compute: Compute
+    distribution: Distribution | None
 
 
 class Segment(_Part):
@@ -261,12 +269,34 @@ class Governance(_Part):
     retention: Retention
 
 
+class Rollout(_Part):
+    """Steps of a canary: per cent of the traffic, each for `interval`; limits that take the version back."""
+
+    steps: list[int]
+    interval: float
+    max_error_rate: float | None
+    max_latency_p99: float | None
+    min_requests: int
+
+
+class InferenceService(_Part):
+    """The KServe object that serves an endpoint. `runtimes` are the ServingRuntimes by the bundle's runtime (`onnx`,
+    `sklearn`); `prometheus` is where queries are answered."""
+
+    namespace: str
+    name: str
+    runtimes: dict[str, str]
+    prometheus: str | None
+    rollout: Rollout
+
+
 class RestEndpoint(_Part):
-    """An endpoint that the deploy step switches."""
+    """An endpoint that the deploy step switches: a server that follows the store, or a KServe InferenceService."""
 
     name: str
     kind: Literal["rest"]
     enrichment: bool
+    inference_service: InferenceService | None
 
 
 class BatchEndpoint(_Part):
@@ -289,10 +319,28 @@ class EdgeEndpoint(_Part):
     sample_rows: int
 
 
+class Bucket(_Part):
+    """Where the store is kept (`s3://BUCKET/PREFIX`), of which `store` is then a working copy."""
+
+    uri: str
+    endpoint_url: str | None
+
+
+class OnlineStore(_Part):
+    """Feast's online store, where it is not SQLite in the store; `connection` and `registry` are references to secrets
+    (`file:PATH`) with the connection string and Feast's registry (a SQLAlchemy URL or a `s3://` URI) in them."""
+
+    kind: Literal["redis", "postgres"]
+    project: str
+    connection: str
+    registry: str
+
+
 class DataDefinition(_Part):
     """All that reading the sources needs."""
 
     store: Path
+    bucket: Bucket | None
     code: Code
     sources: dict[str, Source]
 
@@ -301,6 +349,8 @@ class Definition(DataDefinition):
     """All that the pipeline needs."""
 
     identity: Identity
+    tracking_uri: str | None
+    online_store: OnlineStore | None
     min_free_disk: int
     views: dict[str, FeatureView]
     training: Training
@@ -316,10 +366,13 @@ class Definition(DataDefinition):
             mode="json",
             exclude={
                 "store": True,
+                "bucket": True,
+                "tracking_uri": True,
+                "online_store": True,
                 "min_free_disk": True,
                 "endpoints": True,
                 "code": {"directory"},
-                "training": {"compute"},
+                "training": {"compute", "distribution"},
                 "registry": {"approval", "approvers", "keep_versions"},
                 "governance": {"retention"},
             },

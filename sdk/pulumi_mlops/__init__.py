@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pulumi_mlops.components import (
         ContinuousTraining,
         Dataset,
+        Delivery,
         Endpoint,
         FeatureStore,
         Governance,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         TrainingPipeline,
     )
     from pulumi_mlops.platforms.base import Platform
+    from pulumi_mlops.platforms.kubernetes import KubernetesPlatform
     from pulumi_mlops.platforms.local import LocalPlatform
     from pulumi_mlops.spec.model import Spec
     from pulumi_mlops.stack import MLStack, load
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ContinuousTraining",
     "Dataset",
+    "Delivery",
     "Endpoint",
     "FeatureStore",
     "Governance",
+    "KubernetesPlatform",
     "LocalPlatform",
     "MLStack",
     "ModelRegistry",
@@ -52,6 +56,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "KubernetesPlatform": "platforms.kubernetes",
     "LocalPlatform": "platforms.local",
     "MLStack": "stack",
     "Platform": "platforms.base",

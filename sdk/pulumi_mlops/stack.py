@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,12 +11,15 @@ import pulumi
 from pulumi_mlops import components
 from pulumi_mlops.components.facts import facts, stated
 from pulumi_mlops.platforms.base import Platform
-from pulumi_mlops.platforms.local import LocalPlatform
 from pulumi_mlops.spec import loader
 from pulumi_mlops.spec.errors import SpecError
 from pulumi_mlops.spec.model import Spec
 
-_PLATFORMS: Final[dict[str, type[LocalPlatform]]] = {"local": LocalPlatform}
+_PLATFORMS: Final = {
+    "local": "pulumi_mlops.platforms.local:LocalPlatform",
+    "kubernetes": "pulumi_mlops.platforms.kubernetes:KubernetesPlatform",
+}
+"""Imported when chosen: a platform brings the SDK of its provider."""
 
 
 class InvalidSpecError(SpecError, pulumi.RunError):
@@ -67,7 +71,7 @@ class MLStack(pulumi.ComponentResource):
         platform: Platform | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        kind = _PLATFORMS[spec.platform.kind]
+        kind = _platform(spec.platform.kind)
         if problems := kind.preflight(spec):
             raise pulumi.RunError("the spec can't come up on this platform:\n" + "\n".join(f"  {p}" for p in problems))
         if platform is not None:
@@ -75,7 +79,7 @@ class MLStack(pulumi.ComponentResource):
         published = _facts(spec)
         super().__init__("mlops:index:MLStack", name, published, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.platform = platform or kind(name, spec.platform, directory=spec.directory, opts=child)
+        self.platform: Platform = platform or kind(name, spec.platform, directory=spec.directory, opts=child)
         self.governance = components.Governance(
             name, spec.governance, identity=spec.identity, platform=self.platform, opts=child
         )
@@ -123,6 +127,8 @@ class MLStack(pulumi.ComponentResource):
         self.retraining = components.ContinuousTraining(
             name, spec.retraining, pipeline=self.training, platform=self.platform, opts=child
         )
+        if spec.delivery is not None:
+            components.Delivery(name, spec.delivery, identity=spec.identity, platform=self.platform, opts=child)
         self.endpoints = {key: endpoint.url for key, endpoint in self.served.items()}
         self.url = next((self.endpoints[settings.name] for settings in spec.endpoints if settings.kind == "rest"), None)
         self.store_uri, self.tracking_uri = self.platform.store_uri, self.platform.tracking_uri
@@ -138,6 +144,18 @@ class MLStack(pulumi.ComponentResource):
                 "status": self.status,
             }
         )
+
+
+def _platform(kind: str) -> Any:
+    module, _, name = _PLATFORMS[kind].partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("pulumi_mlops"):
+            raise
+        raise pulumi.RunError(
+            f"the platform {kind} needs the package {error.name}; pip install 'pulumi-mlops[{kind}]'"
+        ) from None
 
 
 def _facts(spec: Spec) -> dict[str, Any]:

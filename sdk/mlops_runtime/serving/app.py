@@ -17,10 +17,12 @@ from starlette.routing import Route
 from mlops_runtime.serving.bundle import DATATYPES, Manifest
 from mlops_runtime.serving.capture import Capture
 from mlops_runtime.serving.config import ServingConfig
+from mlops_runtime.serving.folder import Folder
 from mlops_runtime.serving.infer import Infer, Receive, Send
 from mlops_runtime.serving.metrics import CONTENT_TYPE, Metrics
 from mlops_runtime.serving.switch import Switch
 from mlops_runtime.serving.token import Token
+from mlops_runtime.serving.versions import Versions
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class App:
         config: the endpoint's config.
 
     Attributes:
-        switch: the version that serves.
+        versions: has the version that serves.
         metrics: the counters.
         capture: the writer of captured traffic, or None.
         draining: set when the process is about to stop: the server is then no longer ready.
@@ -46,14 +48,14 @@ class App:
     def __init__(self, config: ServingConfig) -> None:
         self._config = config
         self.metrics = Metrics(config.endpoint)
-        self.switch = Switch(config, self.metrics)
+        self.versions = _versions(config, self.metrics)
         self.capture = Capture(config.endpoint, config.capture) if config.capture is not None else None
         if self.capture is not None:
             capture = self.capture
             self.metrics.captured = lambda: capture.written
             self.metrics.dropped = lambda: capture.dropped
         self.draining: Callable[[], bool] = lambda: False
-        self._infer = Infer(config, self.switch, self.metrics, self.capture, lambda: self.draining())
+        self._infer = Infer(config, self.versions, self.metrics, self.capture, lambda: self.draining())
         self._infer.token = None if config.auth_token_file is None else Token(config.auth_token_file)
         self._infer_path = f"/v2/models/{config.model}/infer"
         self._routes = Starlette(
@@ -85,7 +87,7 @@ class App:
     async def _ready(self, _: Request) -> Response:
         if self.draining():
             return _error(503, "draining")
-        if not self.switch.settled:
+        if not self.versions.settled:
             return _error(503, "loading")
         return _json({"ready": True})
 
@@ -95,7 +97,7 @@ class App:
     async def _model(self, request: Request) -> Response:
         if (problem := self._unservable(request)) is not None:
             return problem
-        served = self.switch.served
+        served = self.versions.served
         assert served is not None
         return _json(
             {
@@ -115,17 +117,24 @@ class App:
         name, version = request.path_params["model"], request.path_params.get("version")
         if name != self._config.model:
             return _error(404, f"unknown model {name!r}; this endpoint serves {self._config.model!r}")
-        served = self.switch.served
+        served = self.versions.served
         if served is None:
-            message = "no model yet" if self.switch.settled else f"model {name!r} is loading"
+            message = "no model yet" if self.versions.settled else f"model {name!r} is loading"
             return _json({"error": message, "refused": self._refused()}, 503)
         if version is not None and version != served.model.version:
             return _error(404, f"model {name!r} is served in version {served.model.version}, not {version}")
         return None
 
     def _refused(self) -> dict[str, Any] | None:
-        refused = self.switch.refused
+        refused = self.versions.refused
         return None if refused is None else {"version": refused.version, "reason": refused.reason}
+
+
+def _versions(config: ServingConfig, metrics: Metrics) -> Versions:
+    if config.bundle is not None:
+        return Folder(config, config.bundle, metrics)
+    assert config.data_dir is not None, "the config has one of bundle and data_dir"
+    return Switch(config, config.data_dir, metrics)
 
 
 def _metadata(manifest: Manifest, platform: str, enrichment: bool) -> dict[str, Any]:

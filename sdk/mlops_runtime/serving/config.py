@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -22,6 +23,19 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BucketConfig:
+    """A bucket of a service that speaks S3; credentials and region come from the environment.
+
+    Attributes:
+        uri: `s3://BUCKET/PREFIX`, the root of the store.
+        endpoint_url: address of the service; None for AWS.
+    """
+
+    uri: str
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureConfig:
     """Where and how much of the traffic is kept for the monitor.
 
@@ -32,6 +46,9 @@ class CaptureConfig:
         retention_days: day folders older than this are deleted; None keeps them.
         rotate_seconds: a file is closed, and so becomes visible to readers, after this time.
         rotate_bytes: or after this size, whichever comes first.
+        bucket: complete files move there, to `captures/<endpoint>/<day>/`; None leaves them in the directory.
+        max_local_bytes: files that wait for the bucket take no more than this; beyond it the oldest are dropped, and
+            their requests counted. Keep it, and `rotate_bytes` twice, below the size of the volume.
     """
 
     directory: Path
@@ -40,18 +57,24 @@ class CaptureConfig:
     retention_days: float | None = None
     rotate_seconds: float = 60.0
     rotate_bytes: int = 16 << 20
+    bucket: BucketConfig | None = None
+    max_local_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingConfig:
     """Everything an endpoint's process has to know.
 
+    What is served comes from one of two places: with `data_dir`, the version that the deployment pointer in a store
+    names, followed while the process runs; with `bundle`, the bundle in a folder, the same one for the process's life.
+
     Attributes:
         endpoint: name of the endpoint; its deployment pointer is `deployments/<endpoint>.json`.
         model: name of the model in URLs; a pointer to any other model is refused.
         host: address to listen on.
         port: TCP port; 0 takes a free one (the log names it).
-        data_dir: root of the store.
+        data_dir: root of the store; None with `bundle`.
+        bundle: folder of the bundle; where it is missing or empty, no model is served yet. None with `data_dir`.
         workers: processes; only 1, because a switch of versions is atomic within one process.
         max_request_bytes: larger bodies are answered 413.
         max_batch_rows: requests with more rows are answered 413.
@@ -68,7 +91,8 @@ class ServingConfig:
     endpoint: str
     model: str
     port: int
-    data_dir: Path
+    data_dir: Path | None = None
+    bundle: Path | None = None
     host: str = "127.0.0.1"
     workers: int = 1
     max_request_bytes: int = 16 << 20
@@ -85,7 +109,7 @@ class ServingConfig:
     @property
     def pointer(self) -> Path:
         """The deployment pointer: what this endpoint has to serve."""
-        return Store(self.data_dir).deployment(self.endpoint)
+        return self._store.deployment(self.endpoint)
 
     @property
     def last_served(self) -> Path:
@@ -95,7 +119,12 @@ class ServingConfig:
     @property
     def online_store(self) -> Path:
         """The database of the latest feature values."""
-        return Store(self.data_dir).online_db
+        return self._store.online_db
+
+    @property
+    def _store(self) -> Store:
+        assert self.data_dir is not None, "only asked for with a data directory"
+        return Store(self.data_dir)
 
     @classmethod
     def load(cls, path: Path) -> ServingConfig:
@@ -112,10 +141,10 @@ class ServingConfig:
             raise ConfigError(f"serving config {path} is not JSON: {error}") from None
         try:
             config: ServingConfig = _build(cls, document, "")
-            if config.capture is not None:
+            _check(config)
+            if config.capture is not None and config.data_dir is not None:
                 directory = config.data_dir / config.capture.directory
                 config = dataclasses.replace(config, capture=dataclasses.replace(config.capture, directory=directory))
-            _check(config)
         except ConfigError as error:
             raise ConfigError(f"serving config {path}: {error}") from None
         return config
@@ -129,6 +158,14 @@ def _check(config: ServingConfig) -> None:
     for field in ("endpoint", "model"):
         name = getattr(config, field)
         need(bool(name) and "/" not in name and not name.startswith("."), field, "a name without '/'", name)
+    if (config.data_dir is None) == (config.bundle is None):
+        raise ConfigError("data_dir, bundle: expected exactly one of them")
+    need(
+        config.data_dir is not None or not config.enrichment,
+        "enrichment",
+        "false without data_dir, which holds the online store",
+        config.enrichment,
+    )
     need(0 <= config.port <= 65535, "port", "0 to 65535", config.port)
     need(
         config.workers == 1,
@@ -148,7 +185,18 @@ def _check(config: ServingConfig) -> None:
         days = capture.retention_days
         need(days is None or days > 0, "capture.retention_days", "more than 0, or null", days)
         need(capture.rotate_seconds > 0, "capture.rotate_seconds", "more than 0", capture.rotate_seconds)
-        need(capture.rotate_bytes >= 1, "capture.rotate_bytes", "at least 1", capture.rotate_bytes)
+        for field in ("rotate_bytes", "max_local_bytes"):
+            need(getattr(capture, field) >= 1, f"capture.{field}", "at least 1", getattr(capture, field))
+        directory = capture.directory
+        need(
+            config.data_dir is not None or directory.is_absolute(),
+            "capture.directory",
+            "an absolute path, as there is no data_dir",
+            str(directory),
+        )
+        if (bucket := capture.bucket) is not None:
+            holds = re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/.*)?", bucket.uri) is not None
+            need(holds, "capture.bucket.uri", "s3://BUCKET/PREFIX", bucket.uri)
 
 
 def _build(kind: Any, document: object, at: str) -> Any:

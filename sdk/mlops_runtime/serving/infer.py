@@ -16,8 +16,8 @@ from mlops_runtime.serving.capture import Capture, Captured
 from mlops_runtime.serving.config import ServingConfig
 from mlops_runtime.serving.metrics import Metrics
 from mlops_runtime.serving.protocol import InferRequest, RequestError, encode, request_id_problem
-from mlops_runtime.serving.switch import Served, Switch
 from mlops_runtime.serving.token import Token
+from mlops_runtime.serving.versions import Served, Versions
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -47,7 +47,7 @@ class Infer:
 
     Args:
         config: the endpoint's config.
-        switch: the version that serves.
+        versions: has the version that serves.
         metrics: told of every answer.
         capture: takes a sample of the traffic; None keeps none.
         is_draining: whether the process is about to stop; connections are then closed after their answer.
@@ -59,14 +59,14 @@ class Infer:
     def __init__(
         self,
         config: ServingConfig,
-        switch: Switch,
+        versions: Versions,
         metrics: Metrics,
         capture: Capture | None,
         is_draining: Callable[[], bool],
     ) -> None:
         self._model = config.model
         self._max_bytes = config.max_request_bytes
-        self._switch = switch
+        self._versions = versions
         self._metrics = metrics
         self._capture = capture
         self._is_draining = is_draining
@@ -92,7 +92,7 @@ class Infer:
             body = message.get("body", b"")
             if length > self._max_bytes or len(body) > self._max_bytes or message.get("more_body", True):
                 body = await self._rest(message, receive, length)
-            served = self._switch.served
+            served = self._versions.served
             if served is None or model != self._model or version is not None:
                 served = self._served(model, version)
             served_version = served.model.version
@@ -144,10 +144,10 @@ class Infer:
     def _served(self, model: str, version: str | None) -> Served:
         if model != self._model:
             raise RequestError(404, f"unknown model {model!r}; this endpoint serves {self._model!r}")
-        served = self._switch.served
+        served = self._versions.served
         if served is None:
-            refused = self._switch.refused
-            if not self._switch.settled:
+            refused = self._versions.refused
+            if not self._versions.settled:
                 raise RequestError(503, f"model {model!r} is loading")
             why = f"version {refused.version} was refused: {refused.reason}" if refused else "nothing is deployed"
             raise RequestError(503, f"no model yet: {why}")

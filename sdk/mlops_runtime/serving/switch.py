@@ -11,12 +11,9 @@ import orjson
 
 from mlops_runtime.serving.bundle import BundleError, read_bundle
 from mlops_runtime.serving.config import ServingConfig
-from mlops_runtime.serving.enrichment import Enrichment
 from mlops_runtime.serving.metrics import Metrics
-from mlops_runtime.serving.model import Model
-from mlops_runtime.serving.protocol import Decoder
+from mlops_runtime.serving.versions import Refused, Served, Versions
 from mlops_runtime.stores.layout import write_atomically
-from mlops_runtime.stores.online import OnlineStore
 
 _log = logging.getLogger(__name__)
 
@@ -28,24 +25,7 @@ REMEMBERED = 3
 _Stamp = tuple[int, int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A deployed version that is not served, and why; `version` is None where the pointer names none."""
-
-    version: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model version with everything that its requests need; replaced as a whole at a switch."""
-
-    model: Model
-    decoder: Decoder
-    enrichment: Enrichment | None
-
-
-class Switch:
+class Switch(Versions):
     """Follows the pointer: loads what it names beside the running version, then switches in one assignment.
 
     Requests in flight keep the version that they began with. A bundle that cannot be verified, loaded, or does not
@@ -53,24 +33,15 @@ class Switch:
 
     Args:
         config: the endpoint's config.
+        data_dir: root of the store.
         metrics: told of switches and refusals.
-
-    Attributes:
-        served: the version that takes requests, None while there is none.
-        refused: what the pointer names, if it was refused.
-        settled: whether the first look at the pointer is done.
     """
 
-    def __init__(self, config: ServingConfig, metrics: Metrics) -> None:
-        self._config = config
-        self._metrics = metrics
-        self._online = OnlineStore(config.online_store, read_only=True) if config.enrichment else None
-        self._root = config.data_dir.resolve()
+    def __init__(self, config: ServingConfig, data_dir: Path, metrics: Metrics) -> None:
+        super().__init__(config, metrics)
+        self._root = data_dir.resolve()
         self._seen: _Stamp = None
         self._watched: dict[Path, _Stamp] = {}
-        self.served: Served | None = None
-        self.refused: Refused | None = None
-        self.settled = False
 
     async def watch(self) -> None:
         """Follow the pointer until cancelled."""
@@ -101,11 +72,6 @@ class Switch:
             self.refused, self._watched = refused, watched
         self.settled = True
 
-    def close(self) -> None:
-        """Close the online store."""
-        if self._online is not None:
-            self._online.close()
-
     async def _follow(self, pointer: Path | _Pointer) -> None:
         version: int | None = None
         try:
@@ -120,7 +86,7 @@ class Switch:
                 deployed.version,
                 deployed.digest,
             ):
-                self._switch(await asyncio.to_thread(self._load, directory, deployed.version, deployed.digest))
+                self._switch(await asyncio.to_thread(self._load_deployed, directory, deployed.version, deployed.digest))
                 if isinstance(pointer, Path):
                     self._remember(deployed)
         except Exception as error:  # whatever a damaged bundle makes a library raise, the server goes on
@@ -137,7 +103,7 @@ class Switch:
             raise BundleError(f"bundle {relative!r} is not a path below the data directory")
         return self._root / relative
 
-    def _load(self, directory: Path, version: int, digest: str) -> Served:
+    def _load_deployed(self, directory: Path, version: int, digest: str) -> Served:
         bundle = read_bundle(directory)
         manifest = bundle.manifest
         if (manifest.model, manifest.version) != (self._config.model, version):
@@ -147,27 +113,7 @@ class Switch:
             )
         if manifest.digest != digest:
             raise BundleError(f"the bundle has digest {manifest.digest}, the pointer says {digest}")
-        model = Model(bundle, threads=self._config.threads)
-        model.warm_up(self._config.warm_up_requests)
-        enrich = self._online is not None and bool(manifest.views)
-        return Served(
-            model,
-            Decoder(manifest, max_rows=self._config.max_batch_rows, enrich=enrich),
-            Enrichment(manifest, self._online) if enrich and self._online is not None else None,
-        )
-
-    def _switch(self, served: Served) -> None:
-        before = self.served
-        self.served = served
-        self._metrics.switches += 1
-        manifest = served.model.manifest
-        self._metrics.model = {
-            "model": manifest.model,
-            "version": served.model.version,
-            "runtime": manifest.runtime,
-            "digest": manifest.digest,
-        }
-        _log.info("serving version %s (before: %s)", served.model.version, before.model.version if before else "none")
+        return self._load(bundle)
 
     def _remember(self, deployed: _Pointer) -> None:
         before = self._remembered()

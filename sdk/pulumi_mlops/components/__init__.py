@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pulumi_mlops.components.dataset import Dataset
+from pulumi_mlops.components.delivery import Delivery
 from pulumi_mlops.components.endpoint import Endpoint
 from pulumi_mlops.components.feature_store import FeatureStore
 from pulumi_mlops.components.governance import Governance
@@ -14,6 +15,7 @@ from pulumi_mlops.components.training import TrainingCluster, TrainingPipeline
 __all__ = [
     "ContinuousTraining",
     "Dataset",
+    "Delivery",
     "Endpoint",
     "FeatureStore",
     "Governance",

@@ -17,6 +17,7 @@ import pulumi
 
 from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Data
+from pulumi_mlops.spec.delivery import Delivery
 from pulumi_mlops.spec.endpoints import Endpoint as EndpointSettings
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.evaluation import Evaluation
@@ -134,6 +135,17 @@ class BuiltMonitor:
 
 
 @dataclass(frozen=True)
+class BuiltDelivery:
+    """What a platform made of the delivery section.
+
+    Arguments:
+        identity: what the CI acts as.
+    """
+
+    identity: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
 class PipelinePlan:
     """All that a platform needs to make a training pipeline.
 
@@ -235,3 +247,11 @@ class Platform(pulumi.ComponentResource, ABC):
         self, parent: pulumi.Resource, name: str, settings: Retraining, plan: PipelinePlan, pipeline: BuiltPipeline
     ) -> None:
         """Make the triggers of a pipeline, and the schedules of its features and batch endpoints."""
+
+    @abstractmethod
+    def delivery(self, parent: pulumi.Resource, name: str, settings: Delivery, identity: Identity) -> BuiltDelivery:
+        """Make the identity that CI changes the stack with.
+
+        Raises:
+            pulumi.RunError: the platform knows no identities.
+        """

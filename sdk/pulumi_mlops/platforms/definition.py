@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,40 @@ from pulumi_mlops.spec.features import Features
 from pulumi_mlops.spec.training import Preprocessing
 
 
-def definition(
-    plan: PipelinePlan, *, store: Path, min_free_disk: int, directory: Path, secret: Callable[[str], str]
-) -> Definition:
-    """The pipeline definition of a plan.
+def _no_service(_: RestEndpoint) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a pipeline runs and what it finds there.
 
     Arguments:
-        plan: sections of the spec and their wiring.
-        store: where artefacts live.
-        min_free_disk: bytes below which no step starts.
-        directory: folder that relative paths start from.
+        store: absolute folder of the store, or of a step's working copy of it.
+        directory: folder that relative paths of the sections start from.
         secret: from the spec's reference to a secret to one that the runtime can resolve where it runs.
+        min_free_disk: bytes below which no step starts.
+        bucket: where the store is kept, as `mlops_runtime.definition.Bucket`; None: in the folder itself.
+        tracking_uri: MLflow's; None: SQLite in the store.
+        online_store: as `mlops_runtime.definition.OnlineStore`; None: SQLite in the store.
+        inference_service: the KServe object of an endpoint, as `mlops_runtime.definition.InferenceService`.
+        code: folder of the user's code where the steps run. Default: as the spec says.
     """
-    training = plan.training.model_dump(mode="json")
+
+    store: Path
+    directory: Path
+    secret: Callable[[str], str]
+    min_free_disk: int = 0
+    bucket: dict[str, Any] | None = None
+    tracking_uri: str | None = None
+    online_store: dict[str, Any] | None = None
+    inference_service: Callable[[RestEndpoint], dict[str, Any] | None] = _no_service
+    code: Path | None = None
+
+
+def definition(plan: PipelinePlan, placement: Placement) -> Definition:
+    """The pipeline definition of a plan where it is placed."""
+    training = plan.training.model_dump(mode="json", exclude={"compute": {"gpu", "spot"}})
     if plan.training.estimator is not None and plan.training.preprocessing is None:
         training["preprocessing"] = Preprocessing().model_dump(mode="json")
     better = METRICS[plan.training.task]
@@ -39,10 +61,13 @@ def definition(
     return Definition.model_validate(
         {
             "identity": identity,
-            "store": store,
-            "min_free_disk": min_free_disk,
-            "code": code(plan.code, directory),
-            "sources": sources(plan.data.sources, directory, secret),
+            "store": placement.store,
+            "bucket": placement.bucket,
+            "tracking_uri": placement.tracking_uri,
+            "online_store": placement.online_store,
+            "min_free_disk": placement.min_free_disk,
+            "code": code(plan.code, placement.directory, placement.code),
+            "sources": sources(plan.data.sources, placement.directory, placement.secret),
             "views": views(plan.features),
             "training": training,
             "evaluation": evaluation,
@@ -58,7 +83,10 @@ def definition(
                 },
             ),
             "endpoints": [
-                endpoint.model_dump(mode="json", include={"name", "kind", "enrichment"})
+                {
+                    **endpoint.model_dump(mode="json", include={"name", "kind", "enrichment"}),
+                    "inference_service": placement.inference_service(endpoint),
+                }
                 if isinstance(endpoint, RestEndpoint)
                 else endpoint.model_dump(mode="json")
                 for endpoint in plan.endpoints
@@ -67,9 +95,9 @@ def definition(
     )
 
 
-def code(declared: Code, directory: Path) -> dict[str, Any]:
-    """The user's code as the runtime reads it: its folder absolute."""
-    return {**declared.model_dump(mode="json"), "directory": str(absolute(declared.directory, directory))}
+def code(declared: Code, directory: Path, mounted: Path | None = None) -> dict[str, Any]:
+    """The user's code as the runtime reads it: its folder absolute, or where it is mounted."""
+    return {**declared.model_dump(mode="json"), "directory": str(mounted or absolute(declared.directory, directory))}
 
 
 def sources(declared: dict[str, Source], directory: Path, secret: Callable[[str], str]) -> dict[str, dict[str, Any]]:

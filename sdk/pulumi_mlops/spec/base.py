@@ -81,7 +81,9 @@ _CRON_VALUE: Final = "([0-9]{1,2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|de
 _CRON_ITEM: Final = rf"(\*|{_CRON_VALUE}(-{_CRON_VALUE})?)(/[0-9]{{1,2}})?"
 _CRON_LIST: Final = f"{_CRON_ITEM}(,{_CRON_ITEM})*"
 _CRON: Final = re.compile(f"{_CRON_LIST}( +{_CRON_LIST}){{4}}", re.IGNORECASE)
-REFERENCE: Final = r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|pulumi:[A-Za-z0-9_.:-]+"
+REFERENCE: Final = (
+    r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|pulumi:[A-Za-z0-9_.:-]+|secret:[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9._-]+"
+)
 """Form of a reference to a secret."""
 EMAIL: Final = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
 """Form of an e-mail address."""
@@ -166,7 +168,7 @@ def _secret(value: Any) -> str:
         raise Mistake(
             "MLOPS-S022",
             "not a reference to a secret",
-            expected="env:NAME, file:PATH or pulumi:KEY, never the secret itself",
+            expected="env:NAME, file:PATH, pulumi:KEY or secret:NAME/KEY, never the secret itself",
             hint="Put it into an environment variable, a file or `pulumi config set --secret`, and refer to it.",
         )
     return value
@@ -277,11 +279,17 @@ SecretRef = Annotated[
         {
             "type": "string",
             "pattern": f"^({REFERENCE})$",
-            "examples": ["env:DATABASE_PASSWORD", "file:/run/secrets/token", "pulumi:databasePassword"],
+            "examples": [
+                "env:DATABASE_PASSWORD",
+                "file:/run/secrets/token",
+                "pulumi:databasePassword",
+                "secret:database/password",
+            ],
         }
     ),
 ]
-"""Where a secret is found: `env:NAME`, `file:PATH` or `pulumi:KEY` (the stack's encrypted configuration)."""
+"""Where a secret is found: `env:NAME` or `file:PATH` (this machine; platform local), `pulumi:KEY` (the stack's encrypted
+configuration) or `secret:NAME/KEY` (a key of a Kubernetes Secret; platform kubernetes)."""
 
 Instant = Annotated[
     datetime,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pulumi_mlops.spec.base import Column, Cron, Duration, Name, SecretRef, Section, Size, off, repeated
+from pulumi_mlops.spec.base import Column, Cpu, Cron, Duration, Name, SecretRef, Section, Size, off, repeated
 from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.platform import Port
 
@@ -20,6 +20,69 @@ class Capture(Section):
 
     retention: Duration = Field(default="30d")  # type: ignore[assignment]
     """Age at which records are deleted. Default: 30d."""
+
+
+class Scale(Section):
+    """How many servers answer."""
+
+    min: Annotated[int, Field(ge=0)] = 1
+    """Fewest replicas; 0 lets the endpoint sleep while nobody asks. Default: 1."""
+
+    max: Annotated[int, Field(ge=1)] = 1
+    """Most replicas. Default: 1."""
+
+    metric: Literal["cpu", "concurrency", "rps"] = "cpu"
+    """What is kept at `target`: CPU use in per cent of what a replica asks for, or requests at a time or per second of
+    one replica. Default: cpu."""
+
+    target: Annotated[int, Field(ge=1)] = 70
+    """The value at which replicas are added. Default: 70."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Bounds in order, and a share of CPU that can be met."""
+        if self.min > self.max:
+            yield Mistake("MLOPS-S030", f"min ({self.min}) is larger than max ({self.max})", at=("min",))
+        if self.metric == "cpu" and self.target > 100:
+            yield Mistake("MLOPS-S014", "per cent of the CPU asked for", at=("target",), expected="100 at most")
+
+
+class Rollout(Section):
+    """How a new version takes over: by steps, watched, and taken back where a limit is exceeded."""
+
+    steps: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [10, 50]
+    )
+    """Per cent of the traffic that the new version gets, rising; after the last step it gets all. Default: 10, 50."""
+
+    interval: Duration = Field(default="5m")  # type: ignore[assignment]
+    """How long each step is watched. Default: 5m."""
+
+    max_error_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of server errors above which the version is taken back. Default: not watched."""
+
+    max_latency_p99: Duration | None = None
+    """99th percentile of the answer time above which the version is taken back. Default: not watched."""
+
+    min_requests: Annotated[int, Field(ge=1)] = 20
+    """Requests to the new version below which a step is not judged, and goes on. Default: 20."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Steps rise, and requests are counted for a limit."""
+        if any(later <= earlier for earlier, later in zip(self.steps, self.steps[1:], strict=False)):
+            yield Mistake("MLOPS-S030", "steps do not rise", at=("steps",))
+        if "min_requests" in self.model_fields_set and self.max_error_rate is None and self.max_latency_p99 is None:
+            message = "min_requests has no effect: no limit is watched"
+            yield Mistake("MLOPS-S033", message, at=("min_requests",), hint="Take it out, or add a limit.")
+
+
+class Resources(Section):
+    """What one server asks for."""
+
+    cpu: Cpu = 1.0
+    """CPU cores. Default: 1."""
+
+    memory: Size = 2**30
+    """Memory; a server that needs more is stopped. Default: 1Gi."""
 
 
 class _Endpoint(Section):
@@ -59,6 +122,18 @@ class RestEndpoint(_Endpoint):
 
     drain: Duration = Field(default="10s")  # type: ignore[assignment]
     """Time that running requests are given when the server stops. Default: 10s."""
+
+    resources: Resources = Resources()
+    """What one server asks for; for clusters."""
+
+    scale: Scale = Scale()
+    """How many servers answer; for clusters. Default: one."""
+
+    rollout: Rollout | None = None
+    """How a new version takes over; for clusters. Default: at once, when it is ready."""
+
+    host: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)] | None = None
+    """Public host name; for clusters. Default: none; the endpoint is reached from within the cluster."""
 
 
 class BatchEndpoint(_Endpoint):

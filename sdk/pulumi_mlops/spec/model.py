@@ -22,6 +22,7 @@ from pulumi_mlops.spec import credentials, diagnose, environments, rules
 from pulumi_mlops.spec.base import Name, Section
 from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Data
+from pulumi_mlops.spec.delivery import Delivery
 from pulumi_mlops.spec.endpoints import Endpoint
 from pulumi_mlops.spec.errors import Problem, SpecError
 from pulumi_mlops.spec.evaluation import Evaluation
@@ -84,6 +85,9 @@ class Spec(Section):
 
     retraining: Retraining = Retraining()
     """When the pipeline runs again."""
+
+    delivery: Delivery | None = None
+    """Who may change the stack from CI. Default: people only."""
 
     governance: Governance = Governance()
     """Accountability, evidence and limits beyond the model itself."""

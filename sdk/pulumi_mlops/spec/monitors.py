@@ -104,7 +104,7 @@ def _webhook(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(_WEBHOOK, value):
         return value
     # The value may hold a credential, and is not shown.
-    expected = "an http(s) URL without user and password, or a reference (env:NAME, file:PATH, pulumi:KEY)"
+    expected = "an http(s) URL without user and password, or a reference (env:NAME, file:PATH, pulumi:KEY, secret:NAME/KEY)"
     raise Mistake("MLOPS-S022", "not an address to send alerts to", expected=expected)
 
 
@@ -126,10 +126,10 @@ class Alert(Section):
         | None
     ) = None
     """URL that gets an HTTP POST with a JSON body, or a reference to it where the URL is secret (`env:NAME`,
-    `file:PATH`, `pulumi:KEY`). Default: none."""
+    `file:PATH`, `pulumi:KEY`, `secret:NAME/KEY`). Default: none."""
 
     email: Email | None = None
-    """Address that gets a message in plain text, by the mail server of the platform (`platform.local.smtp`).
+    """Address that gets a message in plain text, by the mail server of the platform (`platform.local.smtp`, `platform.kubernetes.monitoring.smtp`).
     Default: none."""
 
     min_interval: Duration = Field(default="1h")  # type: ignore[assignment]

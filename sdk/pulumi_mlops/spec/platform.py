@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pulumi_mlops.spec.base import Email, FilePath, SecretRef, Section, Size
+from pulumi_mlops.spec.base import FilePath, Section, Size
 from pulumi_mlops.spec.errors import Mistake
+from pulumi_mlops.spec.kubernetes import Kubernetes
+from pulumi_mlops.spec.mail import Smtp
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 """A TCP port that needs no privilege."""
@@ -39,46 +41,6 @@ class Logs(Section):
     """Rotated files kept for each service. Default: 3."""
 
 
-_SMTP_PORTS: Final = {"none": 25, "starttls": 587, "tls": 465}
-
-
-class Smtp(Section):
-    """The server that sends alerts by e-mail."""
-
-    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
-    """Name or address of the server."""
-
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """TCP port. Default: 587 with starttls (RFC 6409), 465 with tls (RFC 8314), 25 with none (RFC 5321)."""
-
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    """`starttls`: encrypted before anything is said; `tls`: from the first byte; `none`: in clear. The server's
-    certificate must be of an authority that this machine trusts. Default: starttls."""
-
-    username: Annotated[str, Field(min_length=1)] | None = None
-    """User of the server. Default: no login."""
-
-    password: SecretRef | None = None
-    """The user's password, as a reference. Default: no login."""
-
-    sender: Email
-    """Address that messages come from."""
-
-    @property
-    def port_number(self) -> int:
-        """The port, also where it is not set."""
-        return self.port or _SMTP_PORTS[self.security]
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """User and password come together, and never in clear."""
-        for field, other in (("username", "password"), ("password", "username")):
-            if getattr(self, field) is not None and getattr(self, other) is None:
-                yield Mistake("MLOPS-S032", f"a login needs {other} too", at=(field,), hint=f"Set {other}.")
-        if self.password is not None and self.security == "none":
-            hint = "Set security: starttls or tls, or take username and password out."
-            yield Mistake("MLOPS-S031", "the password would be sent in clear", at=("security",), hint=hint)
-
-
 class Local(Section):
     """The embedded platform: real processes on this machine, bound to loopback."""
 
@@ -103,8 +65,22 @@ class Local(Section):
 class Platform(Section):
     """Where the stack runs."""
 
-    kind: Literal["local"] = "local"
-    """`local`: this machine. Default: local."""
+    kind: Literal["local", "kubernetes"] = "local"
+    """`local`: this machine; `kubernetes`: a namespace of a cluster. Default: local."""
 
     local: Local = Local()
     """Settings of the local platform."""
+
+    kubernetes: Kubernetes | None = None
+    """Settings of the platform `kubernetes`. Default: none; needed with that kind."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Settings are those of the platform that is chosen."""
+        if self.kind == "kubernetes" and self.kubernetes is None:
+            hint = "Add kubernetes: {images: …, store: …, tracking: …}; docs/kubernetes.md shows the shortest one."
+            yield Mistake("MLOPS-S032", "the platform kubernetes needs its settings", hint=hint)
+        for name in ("local", "kubernetes"):
+            if name != self.kind and name in self.model_fields_set and getattr(self, name) is not None:
+                message = f"{name} has no effect: the platform is {self.kind}"
+                hint = f"Take it out, or move it to the environment that it is for: environments: {{NAME: {{platform: {{{name}: …}}}}}}."
+                yield Mistake("MLOPS-S033", message, at=(name,), hint=hint)

@@ -176,6 +176,35 @@ class Compute(Section):
     time_limit: Duration = Field(default="1h")  # type: ignore[assignment]
     """Time after which a pipeline step is stopped. Default: 1h."""
 
+    gpu: Annotated[int, Field(ge=0)] = 0
+    """GPUs of the step that trains; for clusters. Default: 0."""
+
+    spot: bool = False
+    """Whether the step that trains may run on nodes that are taken away at any time, and is then started again; for
+    clusters. Default: false."""
+
+
+class Distribution(Section):
+    """Training and tuning on several machines (Ray); for clusters. Trials of `tuning` are spread over the workers; a
+    training function finds Ray connected."""
+
+    min_workers: Annotated[int, Field(ge=0)] = 1
+    """Fewest workers, each with `compute.cpu`, `memory` and `gpu`. Default: 1."""
+
+    max_workers: Annotated[int, Field(ge=1)] = 2
+    """Most workers; there are more than the fewest while work waits. Default: 2."""
+
+    checkpoints: Size | None = None
+    """Size of a volume for checkpoints, from which an interrupted search goes on (`MLOPS_CHECKPOINTS` names its
+    folder). Default: none; an interrupted step begins again."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Bounds in order."""
+        if self.min_workers > self.max_workers:
+            message = f"min_workers ({self.min_workers}) is larger than max_workers ({self.max_workers})"
+            yield Mistake("MLOPS-S030", message, at=("min_workers",))
+
+
 
 class Training(Section):
     """How a model is made from the data."""
@@ -226,6 +255,9 @@ class Training(Section):
 
     compute: Compute = Compute()
     """What a run may use."""
+
+    distribution: Distribution | None = None
+    """Training on several machines; for clusters. Default: none; one machine."""
 
     def mistakes(self) -> Iterator[Mistake]:
         """One way to make the model, from something, and no field that it would not use."""

@@ -8,7 +8,7 @@ import pulumi
 
 from mlops_runtime.definition import Definition
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.definition import definition
+from pulumi_mlops.platforms.definition import Placement, definition
 from pulumi_mlops.spec.model import Spec
 
 
@@ -32,10 +32,10 @@ def pipeline_definition(spec: Spec, store: Path) -> Definition:
         endpoints=spec.endpoints,
         needs=[],
     )
-    return definition(
-        plan,
+    placement = Placement(
         store=store,
-        min_free_disk=spec.platform.local.min_free_disk,
         directory=spec.directory,
         secret=lambda reference: reference,
+        min_free_disk=spec.platform.local.min_free_disk,
     )
+    return definition(plan, placement)

@@ -206,7 +206,7 @@ def test_training_pipeline(declared: Declared, tmp_path: Path) -> None:
     definition = json.loads(run.inputs["definition"])
     assert definition["training"]["inputs"] == ["age"]
     assert definition["registry"]["approval"] == "manual"
-    assert definition["endpoints"] == [{"name": "online", "kind": "rest", "enrichment": False}]
+    assert definition["endpoints"] == [{"name": "online", "kind": "rest", "enrichment": False, "inference_service": None}]
     # The run waits for what it deploys to, and for the sources that it reads.
     needed = {graph.one("mlops-local:index:Service").urn, graph.one("mlops-local:index:Dataset").urn}
     assert needed <= run.depends_on

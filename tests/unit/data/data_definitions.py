@@ -86,6 +86,9 @@ def definition(
         },
         "store": root / "store",
         "min_free_disk": 1,
+        "bucket": None,
+        "tracking_uri": None,
+        "online_store": None,
         "code": {
             "directory": root / "code",
             "include": include or ["**/*.py"],
@@ -109,6 +112,7 @@ def definition(
             "seed": 0,
             "tuning": None,
             "compute": {"cpu": 1.0, "memory": 2**31, "time_limit": 3600.0},
+            "distribution": None,
         }
         | copy.deepcopy(training or {}),
         "evaluation": {

@@ -147,6 +147,9 @@ def make_definition(store: Store, tmp_path: Path) -> Callable[..., Definition]:
             },
             "store": store.root,
             "min_free_disk": 1,
+            "bucket": None,
+            "tracking_uri": None,
+            "online_store": None,
             "code": {"directory": tmp_path, "include": ["**/*.py"], "requirements": []},
             "sources": {"flights": source},
             "views": {},
@@ -166,6 +169,7 @@ def make_definition(store: Store, tmp_path: Path) -> Callable[..., Definition]:
                 "seed": 0,
                 "tuning": None,
                 "compute": {"cpu": 1.0, "memory": 2**31, "time_limit": 600.0},
+                "distribution": None,
             },
             "evaluation": {
                 "metrics": {"roc_auc": True},

@@ -19,7 +19,7 @@ from mlops_runtime.stores.control import Control
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.tracking import Tracking
 
-REST = {"name": "delay", "kind": "rest", "enrichment": False}
+REST = {"name": "delay", "kind": "rest", "enrichment": False, "inference_service": None}
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from pulumi_mlops.cli.logs import followed
 from pulumi_mlops.cli.output import Failure
 from pulumi_mlops.cli.predict import columns_of
 
-REST = {"name": "delay", "kind": "rest", "enrichment": False}
+REST = {"name": "delay", "kind": "rest", "enrichment": False, "inference_service": None}
 SPEC = """
 apiVersion: mlops/v1
 identity: {name: delay, owner: olga, purpose: Tells late flights.}

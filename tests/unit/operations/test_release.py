@@ -8,7 +8,7 @@ from mlops_runtime.release import approve, reject, release, roll_back
 from mlops_runtime.stores import deployments
 from mlops_runtime.stores.control import Control
 
-REST = {"name": "delay", "kind": "rest", "enrichment": False}
+REST = {"name": "delay", "kind": "rest", "enrichment": False, "inference_service": None}
 EDGE = {"name": "phone", "kind": "edge", "archive": "none", "sample_rows": 2}
 BATCH = {"name": "nightly", "kind": "batch", "source": "flights", "schedule": None, "keep_columns": [], "chunk_rows": 9}
 

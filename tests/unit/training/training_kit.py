@@ -62,6 +62,9 @@ def document(root: Path, task: str = "binary", **overrides: Any) -> dict[str, An
         },
         "store": str(root / "store"),
         "min_free_disk": 0,
+        "bucket": None,
+        "tracking_uri": None,
+        "online_store": None,
         "code": {"directory": str(root / "code"), "include": ["**/*.py"], "requirements": []},
         "sources": {
             "rows": {
@@ -107,6 +110,7 @@ def document(root: Path, task: str = "binary", **overrides: Any) -> dict[str, An
             "seed": 1,
             "tuning": None,
             "compute": {"cpu": 1.0, "memory": 4 << 30, "time_limit": 300.0},
+            "distribution": None,
         },
         "evaluation": {
             "metrics": METRICS[task],
@@ -133,7 +137,7 @@ def document(root: Path, task: str = "binary", **overrides: Any) -> dict[str, An
             "impact_assessment": None,
             "retention": {"technical_file": None},
         },
-        "endpoints": [{"name": "late", "kind": "rest", "enrichment": False}],
+        "endpoints": [{"name": "late", "kind": "rest", "enrichment": False, "inference_service": None}],
     }
     for path, value in overrides.items():
         *sections, field = path.split("__")

@@ -12,10 +12,8 @@ import polars as pl
 
 from mlops_runtime.definition import Source
 from mlops_runtime.errors import BadInputError
+from mlops_runtime.stores import s3
 from mlops_runtime.stores.sources import files
-
-_TIMEOUT_SECONDS = 10
-
 
 def read(source: Source, *, what: str) -> pl.DataFrame:
     """Read an object, or all objects under a key that ends in `/`.
@@ -64,24 +62,16 @@ def _objects(client: Any, source: Source, *, what: str) -> list[tuple[str, str]]
 
 @contextmanager
 def _talking(source: Source, *, what: str) -> Iterator[Any]:
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-    settings = Config(connect_timeout=_TIMEOUT_SECONDS, read_timeout=60, retries={"total_max_attempts": 3})
     where = source.endpoint_url or "AWS S3"
     try:
-        # A session of its own: the default one would remember credentials of long ago.
-        yield boto3.session.Session().client("s3", endpoint_url=source.endpoint_url, config=settings)
+        yield s3.client(source.endpoint_url)
     except NoCredentialsError as error:
         raise BadInputError(
             f"{what}: {source.uri}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile"
         ) from error
     except ClientError as error:
-        detail = error.response.get("Error", {})
-        reason = {"404": "no such object", "NoSuchBucket": "no such bucket", "403": "access denied"}.get(
-            str(detail.get("Code")), f"{detail.get('Code')}: {detail.get('Message')}"
-        )
-        raise BadInputError(f"{what}: {source.uri} at {where}: {reason}") from error
+        raise BadInputError(f"{what}: {source.uri} at {where}: {s3.reason(error)}") from error
     except BotoCoreError as error:
         raise BadInputError(f"{what}: {source.uri}: {where} can't be reached: {error}") from error

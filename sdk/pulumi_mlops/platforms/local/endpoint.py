@@ -8,6 +8,7 @@ import pulumi
 
 from pulumi_mlops.platforms.base import BuiltEndpoint
 from pulumi_mlops.platforms.local.host import Host
+from pulumi_mlops.platforms.local.preflight import endpoint_problems
 from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, Endpoint, RestEndpoint
 from pulumi_mlops.spec.identity import Identity
 
@@ -15,7 +16,13 @@ _DAY = 86400.0
 
 
 def build(host: Host, parent: pulumi.Resource, name: str, settings: Endpoint, identity: Identity) -> BuiltEndpoint:
-    """Make an endpoint."""
+    """Make an endpoint.
+
+    Raises:
+        pulumi.RunError: it is declared for a cluster.
+    """
+    if problems := endpoint_problems(settings, name):
+        raise pulumi.RunError("; ".join(problems))
     host.claim("endpoint", settings.name, name)
     match settings:
         case RestEndpoint():

@@ -9,6 +9,7 @@ import pulumi
 from mlops_runtime.code import digest_of_code
 from mlops_runtime.definition import DataDefinition
 from mlops_runtime.stores.layout import Store as StoreLayout
+from pulumi_mlops.platforms.claims import Claims
 from pulumi_mlops.platforms.definition import absolute
 from pulumi_mlops.platforms.local.resources import Service, Store, Supervisor
 from pulumi_mlops.platforms.local.secrets import SecretFiles
@@ -38,7 +39,7 @@ class Host:
             opts=child,
         )
         self.secrets = SecretFiles(f"{name}-secret", self.store, self.layout.root, directory, child)
-        self._taken: dict[str, str] = {}
+        self.claim = Claims().claim
         self._digests: dict[tuple[Path, tuple[str, ...]], str] = {}
 
     def service(
@@ -80,22 +81,3 @@ class Host:
         if key not in self._digests:
             self._digests[key] = digest_of_code(definition)
         return self._digests[key]
-
-    def claim(self, kind: str, name: str, component: str, settings: object = None) -> None:
-        """Take a name in the data directory, which components of several models may share.
-
-        Arguments:
-            kind: what is named.
-            name: its name.
-            component: name of the component that takes it.
-            settings: what it is made from; the same thing may be taken twice.
-
-        Raises:
-            pulumi.RunError: another component has something else of that name.
-        """
-        value = f"{component}" if settings is None else f"{settings!r}"
-        article = "an" if kind[0] in "aeiou" else "a"
-        if self._taken.setdefault(f"{kind} {name}", value) != value:
-            raise pulumi.RunError(
-                f"{component}: this platform has {article} {kind} {name} already; give it another name"
-            )

@@ -22,6 +22,7 @@ from pulumi_mlops.platforms.local import (
 from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Data
+from pulumi_mlops.spec.delivery import Delivery
 from pulumi_mlops.spec.endpoints import Endpoint, RestEndpoint
 from pulumi_mlops.spec.features import Features
 from pulumi_mlops.spec.governance import Governance
@@ -163,3 +164,13 @@ class LocalPlatform(base.Platform):
     ) -> None:
         """See `base.Platform.continuous_training`."""
         retraining.build(self.host, parent, name, settings, plan, pipeline)
+
+    def delivery(
+        self, parent: pulumi.Resource, name: str, settings: Delivery, identity: Identity
+    ) -> base.BuiltDelivery:
+        """See `base.Platform.delivery`.
+
+        Raises:
+            pulumi.RunError: always; this machine knows no identities.
+        """
+        raise pulumi.RunError(f"{name}: {preflight.DELIVERY}")

@@ -7,11 +7,17 @@ import shutil
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
+from pulumi_mlops.spec.endpoints import Endpoint, RestEndpoint
 from pulumi_mlops.spec.governance import Governance
-from pulumi_mlops.spec.training import Compute
+from pulumi_mlops.spec.training import Compute, Training
 
 if TYPE_CHECKING:
     from pulumi_mlops.spec.model import Spec
+
+_FOR_CLUSTERS: Final = "take it out, or move it to the environment of a cluster"
+
+DELIVERY: Final = f"delivery: this machine knows no identities of a CI; {_FOR_CLUSTERS}"
+"""Why there is no delivery on this machine."""
 
 _UNITS: Final = (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 
@@ -19,7 +25,15 @@ _UNITS: Final = (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 def problems(spec: Spec) -> list[str]:
     """Problems, a sentence each; nothing is changed."""
     local = spec.platform.local
-    found = [*compute_problems(spec.training.compute), *governance_problems(spec.governance)]
+    found = [
+        *compute_problems(spec.training.compute),
+        *distribution_problems(spec.training),
+        *governance_problems(spec.governance),
+    ]
+    for i, endpoint in enumerate(spec.endpoints):
+        found += endpoint_problems(endpoint, f"endpoints[{i}]")
+    if spec.delivery is not None:
+        found.append(DELIVERY)
     root = spec.resolve(local.data_dir)
     nearest = next(folder for folder in (root, *root.parents) if folder.exists())
     free = shutil.disk_usage(nearest).free
@@ -41,7 +55,40 @@ def compute_problems(compute: Compute) -> list[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if compute.memory > memory:
         found.append(f"training.compute.memory: {_size(compute.memory)} asked for, this machine has {_size(memory)}")
+    if compute.gpu:
+        found.append(f"training.compute.gpu: steps on this machine use no GPU; {_FOR_CLUSTERS}")
+    if compute.spot:
+        found.append(f"training.compute.spot: nobody takes this machine away; {_FOR_CLUSTERS}")
     return found
+
+
+def distribution_problems(training: Training) -> list[str]:
+    """What is declared for several machines."""
+    if training.distribution is None:
+        return []
+    return [f"training.distribution: this is one machine; raise tuning.parallel, or {_FOR_CLUSTERS}"]
+
+
+def endpoint_problems(endpoint: Endpoint, at: str) -> list[str]:
+    """What is declared of an endpoint for a cluster, and has no meaning for one process.
+
+    Arguments:
+        endpoint: the endpoint.
+        at: where it stands.
+    """
+    if not isinstance(endpoint, RestEndpoint):
+        return []
+    reasons = {
+        "resources": "the server takes what it needs",
+        "scale": "one server answers here",
+        "rollout": "a version takes over at once here",
+        "host": "servers listen on loopback here",
+    }
+    return [
+        f"{at}.{field}: {reason}; {_FOR_CLUSTERS}"
+        for field, reason in reasons.items()
+        if field in endpoint.model_fields_set and getattr(endpoint, field) is not None
+    ]
 
 
 def governance_problems(governance: Governance) -> list[str]:

@@ -37,9 +37,14 @@ class SecretFiles:
             reference: `env:NAME`, `file:PATH` or `pulumi:KEY`.
 
         Raises:
-            pulumi.RunError: the environment has no such variable.
+            pulumi.RunError: the environment has no such variable, or the reference is to a cluster.
         """
         kind, _, key = reference.partition(":")
+        if kind == "secret":
+            raise pulumi.RunError(
+                f"the spec refers to {reference}, a Kubernetes Secret, and the platform is this machine; "
+                "write env:NAME, file:PATH or pulumi:KEY"
+            )
         if kind == "file":
             return f"file:{absolute(Path(key), self._directory)}"
         file = re.sub(r"[^\w.-]", "_", f"{kind}-{key}")

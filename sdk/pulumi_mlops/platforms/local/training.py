@@ -7,9 +7,9 @@ import os
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltCluster, BuiltPipeline, PipelinePlan
-from pulumi_mlops.platforms.definition import definition
+from pulumi_mlops.platforms.definition import Placement, definition
 from pulumi_mlops.platforms.local.host import Host
-from pulumi_mlops.platforms.local.preflight import compute_problems
+from pulumi_mlops.platforms.local.preflight import compute_problems, distribution_problems
 from pulumi_mlops.platforms.local.resources import PipelineRun
 from pulumi_mlops.spec.training import Compute
 
@@ -26,13 +26,21 @@ def build_cluster(name: str, compute: Compute) -> BuiltCluster:
 
 
 def build_pipeline(host: Host, parent: pulumi.Resource, name: str, plan: PipelinePlan) -> BuiltPipeline:
-    """Run the pipeline where something changed, and wait for it."""
+    """Run the pipeline where something changed, and wait for it.
+
+    Raises:
+        pulumi.RunError: it is declared for several machines.
+    """
+    if problems := distribution_problems(plan.training):
+        raise pulumi.RunError(f"{name}: " + "; ".join(problems))
     document = definition(
         plan,
-        store=host.layout.root,
-        min_free_disk=host.settings.min_free_disk,
-        directory=host.directory,
-        secret=host.secrets.reference,
+        Placement(
+            store=host.layout.root,
+            directory=host.directory,
+            secret=host.secrets.reference,
+            min_free_disk=host.settings.min_free_disk,
+        ),
     )
     host.claim("model", plan.identity.name, name)
     run = PipelineRun(

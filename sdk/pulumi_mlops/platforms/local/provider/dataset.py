@@ -54,6 +54,7 @@ def _fingerprints(inputs: Properties) -> dict[str, Any]:
     definition = Path(inputs["root"]) / "definitions" / f"dataset-{inputs['dataset']}.json"
     document = {
         "store": inputs["root"],
+        "bucket": None,
         "code": json.loads(inputs["code"]),
         "sources": json.loads(inputs["sources"]),
     }

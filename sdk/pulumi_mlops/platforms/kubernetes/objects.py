@@ -1,0 +1,128 @@
+"""Kubernetes objects as Pulumi resources: manifests in, typed resources out, in one namespace with the same labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.apiextensions import CustomResource
+
+Manifest = Mapping[str, Any]
+"""An object as YAML writes it (camelCase); values may be outputs."""
+
+_TYPES: Final[dict[tuple[str, str], Any]] = {
+    ("v1", "ConfigMap"): kubernetes.core.v1.ConfigMap,
+    ("v1", "LimitRange"): kubernetes.core.v1.LimitRange,
+    ("v1", "Namespace"): kubernetes.core.v1.Namespace,
+    ("v1", "PersistentVolumeClaim"): kubernetes.core.v1.PersistentVolumeClaim,
+    ("v1", "ResourceQuota"): kubernetes.core.v1.ResourceQuota,
+    ("v1", "Secret"): kubernetes.core.v1.Secret,
+    ("v1", "Service"): kubernetes.core.v1.Service,
+    ("v1", "ServiceAccount"): kubernetes.core.v1.ServiceAccount,
+    ("apps/v1", "Deployment"): kubernetes.apps.v1.Deployment,
+    ("apps/v1", "StatefulSet"): kubernetes.apps.v1.StatefulSet,
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): kubernetes.autoscaling.v2.HorizontalPodAutoscaler,
+    ("batch/v1", "Job"): kubernetes.batch.v1.Job,
+    ("networking.k8s.io/v1", "NetworkPolicy"): kubernetes.networking.v1.NetworkPolicy,
+    ("policy/v1", "PodDisruptionBudget"): kubernetes.policy.v1.PodDisruptionBudget,
+    ("rbac.authorization.k8s.io/v1", "Role"): kubernetes.rbac.v1.Role,
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): kubernetes.rbac.v1.RoleBinding,
+    ("scheduling.k8s.io/v1", "PriorityClass"): kubernetes.scheduling.v1.PriorityClass,
+}
+
+_CLUSTER_WIDE: Final = {"Namespace", "PriorityClass", "ClusterQueue", "ResourceFlavor"}
+
+WAIT_MINUTES: Final = 10
+"""How long an object is waited for; the official provider would wait for ever on a custom resource."""
+
+
+class Objects:
+    """The objects of a platform.
+
+    Arguments:
+        namespace: their namespace.
+        labels, annotations: on all of them.
+        provider: the Kubernetes provider, or None for the ambient one.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str],
+        provider: pulumi.ProviderResource | None,
+        parent: pulumi.Resource,
+    ) -> None:
+        self.namespace = namespace
+        self._labels, self._annotations, self._provider = dict(labels), dict(annotations), provider
+        self._parent = parent
+        self._first: list[pulumi.Resource] = []
+
+    def precede(self, resource: pulumi.Resource) -> None:
+        """Make a resource that all later objects depend on, such as their namespace."""
+        self._first.append(resource)
+
+    def add(
+        self,
+        resource: str,
+        manifest: Manifest,
+        *,
+        name: str,
+        parent: pulumi.Resource | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        needs: Sequence[pulumi.Resource] = (),
+        ignore: Sequence[str] = (),
+        protect: bool | None = None,
+        minutes: float = WAIT_MINUTES,
+    ) -> pulumi.CustomResource:
+        """Declare an object.
+
+        Arguments:
+            resource: name of the Pulumi resource.
+            manifest: the object without `metadata`.
+            name: its `metadata.name`.
+            parent: component that it belongs to. Default: the platform's.
+            labels, annotations: beside those of all objects.
+            needs: what must exist before.
+            ignore: property paths that somebody else owns (`spec.predictor.model.storageUri`).
+            protect: whether it must not be deleted.
+            minutes: how long it is waited for.
+        """
+        kind = manifest["kind"]
+        metadata: dict[str, Any] = {"name": name, "labels": {**self._labels, **(labels or {})}}
+        if both := {**self._annotations, **(annotations or {})}:
+            metadata["annotations"] = both
+        if kind not in _CLUSTER_WIDE:
+            metadata["namespace"] = self.namespace
+        wait = f"{minutes:g}m"
+        options = pulumi.ResourceOptions(
+            parent=parent or self._parent,
+            depends_on=[*self._first, *needs],
+            provider=self._provider,
+            ignore_changes=list(ignore) or None,
+            protect=protect,
+            custom_timeouts=pulumi.CustomTimeouts(create=wait, update=wait, delete=wait),
+        )
+        fields = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
+        made = _TYPES.get((manifest["apiVersion"], kind))
+        if made is None:
+            return CustomResource(
+                resource, api_version=manifest["apiVersion"], kind=kind, metadata=metadata, opts=options, **fields
+            )
+        snake = {_SNAKE.get(key, key): value for key, value in fields.items()}
+        created: pulumi.CustomResource = made(resource, metadata=metadata, opts=options, **snake)
+        return created
+
+
+_SNAKE: Final = {
+    "automountServiceAccountToken": "automount_service_account_token",
+    "binaryData": "binary_data",
+    "globalDefault": "global_default",
+    "preemptionPolicy": "preemption_policy",
+    "roleRef": "role_ref",
+    "stringData": "string_data",
+}
+"""Top-level fields whose name differs in the SDK's arguments."""
