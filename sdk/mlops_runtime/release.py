@@ -11,7 +11,7 @@ from mlops_runtime.deployment import RefusedError, Switch, deploy, go_back, veri
 from mlops_runtime.errors import BadInputError, StepError
 from mlops_runtime.steps.base import report_nothing
 from mlops_runtime.stores import deployments
-from mlops_runtime.stores.control import Control
+from mlops_runtime.stores.bucket_audit import audit_of
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.tracking import Tracking, Version
 
@@ -42,14 +42,14 @@ def release(
         StepError: the version is deployed, and an export or a scoring failed.
     """
     store, model = Store(definition.store), definition.identity.name
-    tracking = Tracking(store, model)
+    tracking = Tracking.of(definition)
     _check(definition, version)
     champion = tracking.alias("champion")
     try:
         switches = deploy(store, _names(definition), model, version, by=by, run_id=run_id)
     except RefusedError as error:
         tracking.tag_version(version, {"status": "rejected", "reason": str(error)})
-        _audit(store, by, "refuse", model, version, {"reason": str(error)})
+        _audit(definition, by, "refuse", version, {"reason": str(error)})
         raise
     for switch in switches:
         progress(f"deploy: {describe(switch)}")
@@ -58,7 +58,7 @@ def release(
         return switches
     _note_champion(tracking, champion, version, by)
     if any(switch.previous != version for switch in live):
-        _audit(store, by, "deploy", model, version, {"run_id": run_id, "endpoints": _outcome(live)})
+        _audit(definition, by, "deploy", version, {"run_id": run_id, "endpoints": _outcome(live)})
     _follow_up(definition, [switch.endpoint for switch in live], version, progress)
     return switches
 
@@ -78,9 +78,9 @@ def approve(
         BadInputError: the version does not wait for approval, a newer one is deployed, or the approver may not approve.
         RefusedError, StepError: as for `release`.
     """
-    store, model = Store(definition.store), definition.identity.name
+    store = Store(definition.store)
     who = _entitled(definition, approver)
-    tracking = Tracking(store, model)
+    tracking = Tracking.of(definition)
     found = tracking.version(version)
     now = [pointer.version for name in _names(definition) if (pointer := deployments.current(store, name)) is not None]
     # An approval that a crash cut short of the deployment is taken up again.
@@ -94,7 +94,7 @@ def approve(
     _check(definition, version)
     if not cut_short:
         tracking.tag_version(version, {"status": "approved", "approved_by": who, "approved_at": _now()})
-        _audit(store, who, "approve", model, version, {"digest": found.tags.get("digest")})
+        _audit(definition, who, "approve", version, {"digest": found.tags.get("digest")})
     return release(definition, version, by=who, run_id=found.run_id, progress=progress)
 
 
@@ -104,16 +104,15 @@ def reject(definition: Definition, version: int, *, approver: str, reason: str) 
     Raises:
         BadInputError: the version does not wait for approval, the approver may not decide, or no reason is given.
     """
-    store, model = Store(definition.store), definition.identity.name
     who = _entitled(definition, approver)
     why = _said(reason, "reason")
-    tracking = Tracking(store, model)
+    tracking = Tracking.of(definition)
     found = tracking.version(version)
     _check_pending(found)
     tracking.tag_version(version, {"status": "rejected", "reason": why, "rejected_by": who, "rejected_at": _now()})
     if "candidate" in found.aliases:
         tracking.delete_alias("candidate")
-    _audit(store, who, "reject", model, version, {"reason": why})
+    _audit(definition, who, "reject", version, {"reason": why})
 
 
 def roll_back(
@@ -152,13 +151,13 @@ def roll_back(
     version = switches[0].version
     for switch in switches:
         progress(f"rollback: {describe(switch)}")
-    tracking = Tracking(store, model)
+    tracking = Tracking.of(definition)
     if before is not None:
         tracking.tag_version(before.version, {"status": "rolled-back", "reason": why})
     tracking.tag_version(version, {"status": "approved"})
     _note_champion(tracking, tracking.alias("champion"), version, who)
     details = {"from": None if before is None else before.version, "reason": why, "endpoints": _outcome(switches)}
-    _audit(store, who, "rollback", model, version, details)
+    _audit(definition, who, "rollback", version, details)
     _follow_up(definition, names, version, progress)
     return switches
 
@@ -250,8 +249,8 @@ def _outcome(switches: list[Switch]) -> dict[str, str]:
     return {switch.endpoint: switch.state for switch in switches}
 
 
-def _audit(store: Store, actor: str, action: str, model: str, version: int, details: dict[str, Any]) -> None:
-    Control(store.control_db).audit(actor, action, f"{model}/{version}", details)
+def _audit(definition: Definition, actor: str, action: str, version: int, details: dict[str, Any]) -> None:
+    audit_of(definition).audit(actor, action, f"{definition.identity.name}/{version}", details)
 
 
 def _now() -> str:

@@ -107,7 +107,7 @@ def execute(run: Run, name: str) -> Outputs:
         from mlops_runtime.steps import recording
         from mlops_runtime.stores.tracking import Tracking
 
-        tracking = Tracking(run.store, run.definition.identity.name)
+        tracking = Tracking.of(run.definition)
         if name == _RECORDED_FROM:
             recording.record(run, tracking, "featurize", run.outputs("featurize", load_step("featurize").outputs))
         recording.record(run, tracking, name, outputs)
@@ -146,7 +146,7 @@ def _converge(definition: Definition, run_id: str, events: _Events) -> None:
     from mlops_runtime.release import PIPELINE, release
     from mlops_runtime.stores.tracking import Tracking
 
-    champion = Tracking(Store(definition.store), definition.identity.name).alias("champion")
+    champion = Tracking.of(definition).alias("champion")
     if champion is not None:
         release(definition, champion.number, by=PIPELINE, run_id=run_id, progress=events.progress)
 
@@ -196,7 +196,7 @@ def _record_end(run: Run, outcome: Any, message: str) -> None:
     from mlops_runtime.steps import recording
     from mlops_runtime.stores.tracking import Tracking
 
-    recording.finish(run, Tracking(run.store, run.definition.identity.name), outcome, message)
+    recording.finish(run, Tracking.of(run.definition), outcome, message)
 
 
 def _status(error: Exception) -> str:
@@ -227,7 +227,7 @@ def _print_to(log: Path) -> None:
 def _prepare_tracking(store: Store) -> None:
     """Make the tracking database beside the first steps: it takes seconds, once in a store's life."""
     if not (store.root / "mlflow.db").exists():
-        subprocess.Popen([sys.executable, "-m", "mlops_runtime.stores.tracking", str(store.root)])
+        subprocess.Popen([sys.executable, "-m", "mlops_runtime.stores.mlflow_client", str(store.root)])
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def _run(run: Run) -> RegisterOutputs:
     elif definition.registry.approval == "manual":
         status = "pending"
 
-    tracking = Tracking(run.store, name)
+    tracking = Tracking.of(run.definition)
     tracking_run = recording.start(run, tracking)
     number = tracking.create_version(run.id, tracking_run, {"status": "registering"})
     bundle = run.store.bundle(name, number)
@@ -137,7 +137,7 @@ def prune(run: Run, newest: int) -> list[int]:
         current = deployments.current(run.store, pointer.stem)
         if current is not None and current.model == name:
             safe |= {current.version, *deployments.lineage(deployments.history(run.store, pointer.stem))[-2:]}
-    if (waiting := Tracking(run.store, name).alias("candidate")) is not None:
+    if (waiting := Tracking.of(run.definition).alias("candidate")) is not None:
         safe.add(waiting.number)
     numbers = sorted(
         (int(path.name) for path in run.store.bundles(name).iterdir() if path.name.isdecimal()), reverse=True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from typing import Any, Protocol
 
 from mlops_runtime.stores.database import Database, now
 
-_GENESIS = "sha256:" + "0" * 64
+GENESIS = "sha256:" + "0" * 64
+"""What the first entry has for the digest of the one before it."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS audit (
@@ -65,10 +67,8 @@ class AuditVerdict:
     problem: str | None
 
 
-class AuditLog(Database):
-    """The audit log in a database; its triggers refuse changes and deletions."""
-
-    schema = _SCHEMA
+class Audit(Protocol):
+    """An audit log, wherever it is kept."""
 
     def audit(self, actor: str, action: str, subject: str, details: dict[str, Any] | None = None) -> AuditEntry:
         """Append to the audit log.
@@ -79,14 +79,73 @@ class AuditLog(Database):
             subject: what it was done to.
             details: more, as JSON values.
         """
+
+    def audit_log(self, *, subject: str | None = None, action: str | None = None, limit: int = 100) -> list[AuditEntry]:
+        """Entries of the audit log, the last first; None takes all subjects, or all actions."""
+
+    def verify_audit(self) -> AuditVerdict:
+        """Check that no entry of the audit log was changed, removed or put in between.
+
+        Each entry has the digest of the one before it, so a change shows unless every later digest was forged too;
+        keep a copy of the last digest elsewhere where that must show as well.
+        """
+
+
+@dataclass(frozen=True)
+class Link:
+    """An entry as it is kept: with the digest of the one before it, and its details as the text that was digested.
+
+    Attributes:
+        id: number, ascending without gaps.
+        at: UTC, ISO 8601.
+        actor: the person or service that acted.
+        action: what was done.
+        subject: what it was done to.
+        details: more, as JSON text.
+        previous: digest of the entry before it, or `GENESIS`.
+        digest: SHA-256 of all the rest.
+    """
+
+    id: int
+    at: str
+    actor: str
+    action: str
+    subject: str
+    details: str
+    previous: str
+    digest: str
+
+    @classmethod
+    def after(cls, last: Link | None, actor: str, action: str, subject: str, details: dict[str, Any] | None) -> Link:
+        """A new entry, chained to the last one (None: it is the first)."""
         text = json.dumps(details or {}, sort_keys=True, separators=(",", ":"))
+        number, previous = (1, GENESIS) if last is None else (last.id + 1, last.digest)
+        fields = (number, now(), actor, action, subject, text)
+        return cls(*fields, previous, _digest(fields, previous))
+
+    def follows(self, previous: str) -> bool:
+        """Whether it is unchanged, and was written after the entry with that digest."""
+        fields = (self.id, self.at, self.actor, self.action, self.subject, self.details)
+        return self.previous == previous and self.digest == _digest(fields, previous)
+
+    def entry(self) -> AuditEntry:
+        """The entry, for readers."""
+        details = json.loads(self.details)
+        return AuditEntry(self.id, self.at, self.actor, self.action, self.subject, details, self.digest)
+
+
+class AuditLog(Database):
+    """The audit log in a database; its triggers refuse changes and deletions. See `Audit` for its methods."""
+
+    schema = _SCHEMA
+
+    def audit(self, actor: str, action: str, subject: str, details: dict[str, Any] | None = None) -> AuditEntry:
+        """Append to the audit log."""
         with self._transaction() as connection:
-            last = connection.execute("SELECT id, digest FROM audit ORDER BY id DESC LIMIT 1").fetchone()
-            number, previous = (last["id"] + 1, last["digest"]) if last else (1, _GENESIS)
-            fields = (number, now(), actor, action, subject, text)
-            digest = _audit_digest(fields, previous)
-            connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*fields, previous, digest))
-        return AuditEntry(number, fields[1], actor, action, subject, json.loads(text), digest)
+            last = connection.execute("SELECT * FROM audit ORDER BY id DESC LIMIT 1").fetchone()
+            link = Link.after(Link(*last) if last else None, actor, action, subject, details)
+            connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(link))
+        return link.entry()
 
     def audit_log(self, *, subject: str | None = None, action: str | None = None, limit: int = 100) -> list[AuditEntry]:
         """Entries of the audit log, the last first; None takes all subjects, or all actions."""
@@ -96,40 +155,30 @@ class AuditLog(Database):
                 " AND (:action IS NULL OR action = :action) ORDER BY id DESC LIMIT :limit",
                 {"subject": subject, "action": action, "limit": limit},
             ).fetchall()
-        return [
-            AuditEntry(
-                row["id"],
-                row["at"],
-                row["actor"],
-                row["action"],
-                row["subject"],
-                json.loads(row["details"]),
-                row["digest"],
-            )
-            for row in rows
-        ]
+        return [Link(*row).entry() for row in rows]
 
     def verify_audit(self) -> AuditVerdict:
-        """Check that no entry of the audit log was changed, removed or put in between.
-
-        Each entry has the digest of the one before it, so a change shows unless every later digest was forged too;
-        keep a copy of the last digest elsewhere where that must show as well.
-        """
-        previous, number = _GENESIS, 0
+        """Check that no entry of the audit log was changed, removed or put in between."""
         with self._open() as connection:
             issued = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
-            for row in connection.execute("SELECT * FROM audit ORDER BY id"):
-                number += 1
-                if row["id"] != number:
-                    return AuditVerdict(number - 1, f"entry {number} is missing")
-                fields = (row["id"], row["at"], row["actor"], row["action"], row["subject"], row["details"])
-                if row["previous"] != previous or row["digest"] != _audit_digest(fields, previous):
-                    return AuditVerdict(number - 1, f"entry {number} was changed")
-                previous = row["digest"]
-        if issued is not None and issued[0] > number:
-            return AuditVerdict(number, f"entries {number + 1} to {issued[0]} are missing")
-        return AuditVerdict(number, None)
+            verdict = verify_chain(Link(*row) for row in connection.execute("SELECT * FROM audit ORDER BY id"))
+        if verdict.problem is None and issued is not None and issued[0] > verdict.entries:
+            return AuditVerdict(verdict.entries, f"entries {verdict.entries + 1} to {issued[0]} are missing")
+        return verdict
 
 
-def _audit_digest(fields: tuple[Any, ...], previous: str) -> str:
+def verify_chain(links: Iterable[Link]) -> AuditVerdict:
+    """Check entries in their order, from the first one on."""
+    previous, number = GENESIS, 0
+    for link in links:
+        number += 1
+        if link.id != number:
+            return AuditVerdict(number - 1, f"entry {number} is missing")
+        if not link.follows(previous):
+            return AuditVerdict(number - 1, f"entry {number} was changed")
+        previous = link.digest
+    return AuditVerdict(number, None)
+
+
+def _digest(fields: tuple[Any, ...], previous: str) -> str:
     return "sha256:" + hashlib.sha256(json.dumps([*fields, previous]).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 _FORMAT = 1
+
+_ELSEWHERE = ".elsewhere"
+"""File that names the snapshots which a working copy's bucket holds; a step pulls those whose rows it reads."""
 
 
 class Snapshot(BaseModel):
@@ -73,8 +77,17 @@ class Snapshots:
         self._folder = store.snapshots(source)
 
     def all(self) -> list[Snapshot]:
-        """Snapshots whose rows exist, the last read at the end."""
-        return [snapshot for snapshot in self._read().snapshots if self.path(snapshot.digest).exists()]
+        """Snapshots whose rows exist, here or in the bucket; the last read at the end."""
+        elsewhere = self._elsewhere()
+        return [snapshot for snapshot in self._read().snapshots if self._exists(snapshot.digest, elsewhere)]
+
+    def note_elsewhere(self, names: Iterable[str]) -> None:
+        """Note which files of snapshots the bucket holds, by name.
+
+        Raises:
+            OSError: the note can't be written.
+        """
+        write_atomically(self._folder / _ELSEWHERE, "\n".join(sorted(names)))
 
     def path(self, digest: str) -> Path:
         """Parquet file of a snapshot."""
@@ -127,7 +140,7 @@ class Snapshots:
         with exclusive(self._folder / ".lock"):
             index, now, path = self._read(), datetime.now(UTC), self.path(digest)
             before = next((snapshot for snapshot in index.snapshots if snapshot.digest == digest), None)
-            if is_new := not path.exists():
+            if is_new := not self._exists(digest, self._elsewhere()):
                 write_table(frame, path)
             snapshot = Snapshot(
                 digest=digest,
@@ -202,6 +215,16 @@ class Snapshots:
             else:
                 self._write(index, [changed if other.digest == digest else other for other in index.snapshots])
             return changed
+
+    def _exists(self, digest: str, elsewhere: frozenset[str]) -> bool:
+        path = self.path(digest)
+        return path.exists() or path.name in elsewhere
+
+    def _elsewhere(self) -> frozenset[str]:
+        try:
+            return frozenset((self._folder / _ELSEWHERE).read_text().splitlines())
+        except FileNotFoundError:
+            return frozenset()
 
     def _used_by_bundles(self) -> set[str]:
         used = set()

@@ -1,23 +1,21 @@
-"""Experiments and registry: MLflow on SQLite, without a server. All use of MLflow goes through here."""
+"""Experiments and registry: MLflow, by its server or on SQLite without one. All use of MLflow goes through here."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import logging
-import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.stores.layout import Store
+from mlops_runtime.stores.mlflow_client import database_client, server_client
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from mlops_runtime.definition import Definition
+    from mlops_runtime.stores.bucket import ObjectStore
 
 RUN_TAG = "mlops.run_id"
 """Tag of an MLflow run that holds the pipeline run's identifier."""
@@ -78,13 +76,33 @@ class Tracking:
     Arguments:
         store: the store; its database is made where missing, once (MLflow takes 3-4 s for that).
         model: name of the model, of its experiment and of the registered model.
+        uri: address of MLflow's server. Default: none; SQLite in the store.
+        objects: the bucket that the store is a working copy of; artefacts go there.
+
+    Raises (all methods):
+        StepError: the server can't be reached, or failed.
     """
 
-    def __init__(self, store: Store, model: str) -> None:
+    def __init__(self, store: Store, model: str, *, uri: str | None = None, objects: ObjectStore | None = None) -> None:
         self.store = store
         self.model = model
-        self._client = _client(store)
+        self._objects = objects
+        self._client = database_client(store) if uri is None else server_client(uri)
         self._experiment_id: str | None = None
+
+    @classmethod
+    def of(cls, definition: Definition) -> Self:
+        """Runs and versions of a definition's model.
+
+        Raises:
+            StepError: the bucket can't be used.
+        """
+        objects = None
+        if definition.bucket is not None:
+            from mlops_runtime.stores.bucket import ObjectStore
+
+            objects = ObjectStore(definition.bucket)
+        return cls(Store(definition.store), definition.identity.name, uri=definition.tracking_uri, objects=objects)
 
     def start(self, run_id: str, tags: Mapping[str, str]) -> str:
         """Begin the record of a pipeline run, or go on with it; returns MLflow's identifier of the run."""
@@ -120,7 +138,13 @@ class Tracking:
 
     def log_artifact(self, tracking_run: str, path: Path, folder: str | None = None) -> None:
         """Record a file of a run."""
-        self._client.log_artifact(tracking_run, str(path), folder)
+        place = str(self._client.get_run(tracking_run).info.artifact_uri)
+        if self._objects is None or not place.startswith(self._objects.uri_of("")):
+            self._client.log_artifact(tracking_run, str(path), folder)
+            return
+        # MLflow's own client takes the service's address and credentials from its environment only.
+        inside = [place.removeprefix(self._objects.uri_of("")), *([folder] if folder else []), path.name]
+        self._objects.upload(path, "/".join(inside))
 
     def finish(self, tracking_run: str, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
         """End the record of a run."""
@@ -137,7 +161,7 @@ class Tracking:
             self._client.create_registered_model(self.model)
         created = self._client.create_model_version(
             self.model,
-            source=str(self.store.bundles(self.model)),
+            source=self._place(self.store.bundles(self.model)),
             run_id=tracking_run,
             tags={RUN_TAG: run_id, **_short(tags)},
         )
@@ -210,14 +234,27 @@ class Tracking:
     def _experiment(self) -> str:
         if self._experiment_id is None:
             found = self._client.get_experiment_by_name(self.model)
-            self._experiment_id = (
-                found.experiment_id
-                if found is not None
-                else self._client.create_experiment(
-                    self.model, artifact_location=(self.store.artifacts / self.model).resolve().as_uri()
-                )
-            )
+            self._experiment_id = found.experiment_id if found is not None else self._create_experiment()
         return str(self._experiment_id)
+
+    def _create_experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        folder = self.store.artifacts / self.model
+        location = folder.resolve().as_uri() if self._objects is None else self._place(folder)
+        try:
+            return str(self._client.create_experiment(self.model, artifact_location=location))
+        except MlflowException:
+            # Another pod was quicker.
+            found = self._client.get_experiment_by_name(self.model)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def _place(self, path: Path) -> str:
+        if self._objects is None:
+            return str(path)
+        return self._objects.uri_of(path.relative_to(self.store.root).as_posix())
 
     def _tracked(self, run_id: str) -> str | None:
         found = self._client.search_runs([self._experiment()], f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)
@@ -238,43 +275,6 @@ class Tracking:
             return dict(self._client.get_registered_model(self.model).aliases)
         except MlflowException:
             return {}
-
-
-def create_database(store: Store) -> None:
-    """Make the tracking database where it is missing; several processes may ask at once."""
-    _client(store)
-
-
-def _client(store: Store) -> MlflowClient:
-    # MLflow asks for it while it is imported.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    database = store.root / "mlflow.db"
-    with _creating(store):
-        if not database.exists():
-            # Under another name until it is whole: with half of its tables it could never be opened again.
-            unfinished = store.root / ".mlflow.db.new"
-            for file in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
-                file.unlink(missing_ok=True)
-            uri = f"sqlite:///{unfinished}"
-            maker = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            maker.search_experiments(max_results=1)
-            maker.search_registered_models(max_results=1)
-            unfinished.replace(database)
-    return MlflowClient(tracking_uri=store.tracking_uri, registry_uri=store.tracking_uri)
-
-
-@contextlib.contextmanager
-def _creating(store: Store) -> Iterator[None]:
-    """One process at a time makes the database's tables."""
-    store.root.mkdir(parents=True, exist_ok=True)
-    with (store.root / ".mlflow.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _short(tags: Mapping[str, str]) -> dict[str, str]:
@@ -309,7 +309,3 @@ def _run(item: Any) -> TrackedRun:
 
 def _time(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-if __name__ == "__main__":
-    create_database(Store(Path(sys.argv[1])))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from mlops_runtime.stores.layout import Store
-from mlops_runtime.stores.tracking import Tracking, create_database
+from mlops_runtime.stores.mlflow_client import create_database
+from mlops_runtime.stores.tracking import Tracking
 
 
 def test_a_database_that_was_left_half_made_is_made_anew(tmp_path):

@@ -291,7 +291,7 @@ def real_bundle(store: Store, trained: Any) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def empty_tracking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow takes seconds to make its tables; a copy takes none."""
-    from mlops_runtime.stores.tracking import create_database
+    from mlops_runtime.stores.mlflow_client import create_database
 
     made = Store(tmp_path_factory.mktemp("tracking"))
     create_database(made)

@@ -15,6 +15,7 @@ from mlops_runtime.errors import BadInputError
 from mlops_runtime.stores import s3
 from mlops_runtime.stores.sources import files
 
+
 def read(source: Source, *, what: str) -> pl.DataFrame:
     """Read an object, or all objects under a key that ends in `/`.
 
