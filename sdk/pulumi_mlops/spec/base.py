@@ -288,8 +288,8 @@ SecretRef = Annotated[
         }
     ),
 ]
-"""Where a secret is found: `env:NAME` or `file:PATH` (this machine; platform local), `pulumi:KEY` (the stack's encrypted
-configuration) or `secret:NAME/KEY` (a key of a Kubernetes Secret; platform kubernetes)."""
+"""Where a secret is found: `env:NAME` or `file:PATH` (this machine; platform local), `pulumi:KEY` (the stack's
+encrypted configuration) or `secret:NAME/KEY` (a key of a Kubernetes Secret; platform kubernetes)."""
 
 Instant = Annotated[
     datetime,

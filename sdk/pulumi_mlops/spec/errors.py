@@ -59,6 +59,8 @@ CODES: Final[dict[str, str]] = {
     # Environments
     "MLOPS-S050": "An environment changes what it may not",
     "MLOPS-S051": "An environment removes what is not there",
+    # Platforms
+    "MLOPS-S060": "Not fit for production",
 }
 """Every code and its title. A code never changes its meaning and is never given again; `docs/errors.md` explains
 each."""

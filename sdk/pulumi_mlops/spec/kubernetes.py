@@ -14,7 +14,9 @@ from pulumi_mlops.spec.mail import Smtp
 Object = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]
 """Name of a Kubernetes object (DNS subdomain, RFC 1123)."""
 
-Image = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$")]
+Image = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$")
+]
 """A container image by tag, by digest, or both."""
 
 LabelKey = Annotated[str, StringConstraints(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
@@ -63,7 +65,7 @@ class BucketStore(Section):
     region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
     """Region that requests are signed for. Default: us-east-1."""
 
-    credentials: Object | None = None
+    secret_name: Object | None = None
     """An existing Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Default: none; the service accounts'
     own identity counts (see `service_account_annotations`)."""
 
@@ -295,10 +297,10 @@ class Kubernetes(Section):
             return
         for name in self.images.by_tag():
             hint = "A tag can move: add @sha256:… as the registry shows it."
-            yield Mistake("MLOPS-S050", "an image without digest in production", at=("images", name), hint=hint)
+            yield Mistake("MLOPS-S060", "an image without digest in production", at=("images", name), hint=hint)
         if self.tracking.volume is not None:
             message = "a database for development in production"
-            yield Mistake("MLOPS-S050", message, at=("tracking", "volume"), hint="Give `database:` instead.")
+            yield Mistake("MLOPS-S060", message, at=("tracking", "volume"), hint="Give `database:` instead.")
         if self.online_store is not None and self.online_store.replicas < 2:
             hint = "Set `replicas: 2` or more."
-            yield Mistake("MLOPS-S050", "one replica in production", at=("online_store", "replicas"), hint=hint)
+            yield Mistake("MLOPS-S060", "one replica in production", at=("online_store", "replicas"), hint=hint)

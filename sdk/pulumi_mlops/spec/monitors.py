@@ -104,7 +104,9 @@ def _webhook(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(_WEBHOOK, value):
         return value
     # The value may hold a credential, and is not shown.
-    expected = "an http(s) URL without user and password, or a reference (env:NAME, file:PATH, pulumi:KEY, secret:NAME/KEY)"
+    expected = (
+        "an http(s) URL without user and password, or a reference (env:NAME, file:PATH, pulumi:KEY, secret:NAME/KEY)"
+    )
     raise Mistake("MLOPS-S022", "not an address to send alerts to", expected=expected)
 
 
@@ -129,8 +131,8 @@ class Alert(Section):
     `file:PATH`, `pulumi:KEY`, `secret:NAME/KEY`). Default: none."""
 
     email: Email | None = None
-    """Address that gets a message in plain text, by the mail server of the platform (`platform.local.smtp`, `platform.kubernetes.monitoring.smtp`).
-    Default: none."""
+    """Address that gets a message in plain text, by the mail server of the platform (`platform.local.smtp`,
+    `platform.kubernetes.monitoring.smtp`). Default: none."""
 
     min_interval: Duration = Field(default="1h")  # type: ignore[assignment]
     """Time before the same alert is sent again while it lasts. Default: 1h."""

@@ -82,5 +82,5 @@ class Platform(Section):
         for name in ("local", "kubernetes"):
             if name != self.kind and name in self.model_fields_set and getattr(self, name) is not None:
                 message = f"{name} has no effect: the platform is {self.kind}"
-                hint = f"Take it out, or move it to the environment that it is for: environments: {{NAME: {{platform: {{{name}: …}}}}}}."
+                hint = f"Take it out, or move it: environments: {{NAME: {{platform: {{{name}: …}}}}}}."
                 yield Mistake("MLOPS-S033", message, at=(name,), hint=hint)

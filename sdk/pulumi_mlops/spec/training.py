@@ -205,7 +205,6 @@ class Distribution(Section):
             yield Mistake("MLOPS-S030", message, at=("min_workers",))
 
 
-
 class Training(Section):
     """How a model is made from the data."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -58,7 +58,9 @@ def declared(section: type[BaseModel] = Spec) -> list[str]:
     return sorted(set(_declared(section, "")))
 
 
-def changes(spec: Spec, alternatives: Mapping[str, Any] | None = None) -> Iterator[Change]:
+def changes(
+    spec: Spec, alternatives: Mapping[str, Any] | None = None, *, known: Container[str] = ()
+) -> Iterator[Change]:
     """One change for each declared field that the spec sets.
 
     A field that occurs several times (in each source, say) is changed once: where `alternatives` names it, or else at
@@ -68,6 +70,7 @@ def changes(spec: Spec, alternatives: Mapping[str, Any] | None = None) -> Iterat
         spec: The spec to start from.
         alternatives: Other values by dotted path, for fields whose type does not tell one; `Together` where others must
             change too.
+        known: Fields that are left out, such as those that another spec has shown.
 
     Raises:
         LookupError: no valid other value is known for a field; add one to the alternatives.
@@ -76,7 +79,8 @@ def changes(spec: Spec, alternatives: Mapping[str, Any] | None = None) -> Iterat
     given = dict(alternatives or {})
     places: dict[str, list[tuple[str, Any]]] = {}
     for field, path, info, value in _leaves(spec, "", ()):
-        places.setdefault(field, []).append((dotted(path), candidates(value, info)))
+        if field not in known:
+            places.setdefault(field, []).append((dotted(path), candidates(value, info)))
     for field, found in places.items():
         if named := [place for place, _ in found if place in given]:
             yield from (Change(field, place, changed(spec, place, given[place])) for place in named)

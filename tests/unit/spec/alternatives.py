@@ -11,6 +11,8 @@ from pulumi_mlops.testing.fields import ABSENT, Together, changed
 
 FULL = Path(__file__).with_name("full.yaml")
 
+DIGEST = "@sha256:" + "0123456789abcdef" * 4
+
 ALTERNATIVES: dict[str, Any] = {
     "features.views.planes.source": "routes",
     "features.views.planes.entity": Together(
@@ -51,6 +53,29 @@ ALTERNATIVES: dict[str, Any] = {
     "monitors[0].signals.bias.column": "distance",
     "retraining.triggers.schedule": "0 5 * * 1",
     "retraining.triggers.new_data.source": "planes",
+    "platform.kubernetes.images.job": "registry.example.com/mlops/job:2",
+    "platform.kubernetes.images.serving": "registry.example.com/mlops/serving:2",
+    "platform.kubernetes.images.serving_sklearn": "registry.example.com/mlops/serving-sklearn:2",
+    "platform.kubernetes.images.mlflow": "registry.example.com/mlops/mlflow:2",
+    "platform.kubernetes.images.postgres": "registry.example.com/mlops/postgres:2",
+    "platform.kubernetes.store.uri": "s3://artefacts/other",
+    "platform.kubernetes.store.endpoint_url": "https://s3.example.org",
+    "platform.kubernetes.monitoring.url": "http://prometheus.observability:9091",
+    "platform.kubernetes.monitoring.labels": {"release": "other"},
+    "platform.kubernetes.monitoring.dashboard_labels": {"grafana_dashboard": "2"},
+    "platform.kubernetes.service_account_annotations": {"example.com/role": "other"},
+    "platform.kubernetes.tracking.uri": "http://mlflow.shared:5000",
+    "platform.kubernetes.tracking.database": "secret:mlflow/other",
+    "platform.kubernetes.online_store.connection": "secret:features/other",
+    "platform.kubernetes.online_store.registry": "secret:features/another",
+    "platform.kubernetes.install_operators": ["kserve"],
+    "platform.kubernetes.deployment_mode": Together(
+        {"platform.kubernetes.deployment_mode": "Knative", "endpoints[0].scale": ABSENT}
+    ),
+    "endpoints[0].scale.metric": "rps",
+    "endpoints[0].rollout.steps": [20, 60],
+    "endpoints[0].host": "delays.example.org",
+    "delivery.provider": Together({"delivery.provider": "gitlab", "delivery.environments": ABSENT}),
 }
 """Other values by path in full.yaml."""
 
@@ -69,7 +94,131 @@ _VARIANTS: dict[str, Together] = {
             "governance.budget": {"monthly_usd": 500, "alert_at": [0.5, 1.0], "contacts": ["ann@example.com"]},
         }
     ),
+    "cluster": Together(
+        {
+            "endpoints[0].resources": {"cpu": "500m", "memory": "768Mi"},
+            "endpoints[0].scale": {"min": 2, "max": 4, "metric": "cpu", "target": 60},
+            "endpoints[0].rollout": {
+                "steps": [10, 50],
+                "interval": "2m",
+                "max_error_rate": 0.02,
+                "max_latency_p99": "200ms",
+                "min_requests": 30,
+            },
+            "endpoints[0].host": "delays.example.com",
+            "training.compute.gpu": 1,
+            "training.compute.spot": True,
+            "training.distribution": {"min_workers": 1, "max_workers": 3, "checkpoints": "10Gi"},
+            "delivery": {"provider": "github", "repository": "airline/delay", "environments": ["production"]},
+        }
+    ),
+    "branches": Together({"delivery": {"repository": "airline/delay", "branches": ["main", "release"]}}),
 }
+
+_KUBERNETES: dict[str, Any] = {
+    "context": "test",
+    "namespace": "ml",
+    "create_namespace": True,
+    "images": {
+        "job": f"registry.example.com/mlops/job:1{DIGEST}",
+        "serving": f"registry.example.com/mlops/serving:1{DIGEST}",
+        "serving_sklearn": f"registry.example.com/mlops/serving-sklearn:1{DIGEST}",
+        "mlflow": f"registry.example.com/mlops/mlflow:3{DIGEST}",
+        "postgres": f"registry.example.com/mlops/postgres:17{DIGEST}",
+    },
+    "store": {
+        "uri": "s3://artefacts/flights",
+        "endpoint_url": "https://s3.example.com",
+        "region": "eu-central-1",
+        "secret_name": "store",
+    },
+    "tracking": {"volume": "5Gi"},
+    "online_store": {
+        "kind": "redis",
+        "connection": "secret:features/online",
+        "registry": "secret:features/registry",
+        "replicas": 2,
+    },
+    "workspace": "30Gi",
+    "storage_class": "fast",
+    "quota": {"cpu": 64, "memory": "256Gi", "gpu": 8, "pods": 200, "storage": "1Ti"},
+    "queue": {
+        "flavours": {
+            "steady": {"node_labels": {"pool": "steady"}, "cpu": 32, "memory": "128Gi", "gpu": 4},
+            "cheap": {"node_labels": {"pool": "cheap"}, "spot": True, "cpu": 32, "memory": "128Gi", "gpu": 4},
+        }
+    },
+    "spot": {"label": "example.com/capacity", "value": "spot"},
+    "deployment_mode": "Standard",
+    "gateway": {"name": "public", "namespace": "gateways"},
+    "monitoring": {
+        "url": "http://prometheus.observability:9090",
+        "namespace": "observability",
+        "labels": {"release": "prometheus"},
+        "dashboard_labels": {"grafana_dashboard": "1"},
+        "smtp": {
+            "host": "mail.example.com",
+            "port": 2525,
+            "security": "tls",
+            "username": "mlops",
+            "password": "secret:mail/password",
+            "sender": "mlops@example.com",
+        },
+    },
+    "secret_store": {"name": "vault", "kind": "ClusterSecretStore"},
+    "service_account_annotations": {"example.com/role": "flights"},
+    "oidc_prefix": "oidc:",
+    "install_operators": ["kserve", "kueue"],
+}
+
+_ON_KUBERNETES: dict[str, Any] = {
+    "platform": {"kind": "kubernetes", "kubernetes": _KUBERNETES},
+    "data.sources.flights.uri": "s3://warehouse/flights.csv",
+    "data.sources.weather.password": "secret:weather/password",
+    "data.sources.planes.uri": "mysql://reader@db.example.com/planes",
+    "endpoints[0].token": "secret:delay/token",
+    "monitors[0].alerts[0].webhook": "secret:alerts/url",
+    "governance.budget": ABSENT,
+    "environments.dev.data": {"sources": {"flights": {"uri": "s3://warehouse/sample.csv"}}},
+}
+
+_KUBERNETES_VARIANTS: dict[str, Together] = {
+    "existing": Together(
+        {
+            "platform.kubernetes.production": False,
+            "platform.kubernetes.tracking": {"database": "secret:mlflow/url"},
+            "platform.kubernetes.images.postgres": ABSENT,
+            "platform.kubernetes.queue": {"cluster_queue": "shared"},
+        }
+    ),
+    "shared": Together(
+        {
+            "platform.kubernetes.tracking": {"uri": "http://mlflow.tracking:5000"},
+            "platform.kubernetes.images.postgres": ABSENT,
+            "platform.kubernetes.images.mlflow": ABSENT,
+        }
+    ),
+}
+
+
+ALTERNATIVES["platform.kind"] = Together(_ON_KUBERNETES)
+
+ON_KUBERNETES = {
+    **ALTERNATIVES,
+    "platform.kind": Together({"platform": {"kind": "local"}}),
+    "endpoints[0].scale.metric": Together(
+        {"platform.kubernetes.deployment_mode": "Knative", "endpoints[0].scale.metric": "rps"}
+    ),
+}
+"""Other values by path in full.yaml on the platform kubernetes."""
+
+
+def on_kubernetes() -> dict[str, Spec]:
+    """The same specs on the platform kubernetes, with what a cluster can't read moved to where it can; and the specs
+    that use the fields of `platform.kubernetes` which others exclude."""
+    moved = {name: changed(spec, "", Together(_ON_KUBERNETES)) for name, spec in variants().items()}
+    more = {name: changed(moved["full"], "", values) for name, values in _KUBERNETES_VARIANTS.items()}
+    return {**moved, **more}
 
 
 def variants() -> dict[str, Spec]:

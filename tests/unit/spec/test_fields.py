@@ -4,11 +4,14 @@ import pytest
 
 from pulumi_mlops.spec import Spec
 from pulumi_mlops.testing.fields import Together, changed, changes, declared
-from tests.unit.spec.alternatives import ALTERNATIVES, variants
+from tests.unit.spec.alternatives import ALTERNATIVES, ON_KUBERNETES, on_kubernetes, variants
 
 
 def test_full_yaml_and_its_variants_use_every_field() -> None:
-    used = {change.field for spec in variants().values() for change in changes(spec, ALTERNATIVES)}
+    used: set[str] = set()
+    for specs, alternatives in ((variants(), ALTERNATIVES), (on_kubernetes(), ON_KUBERNETES)):
+        for spec in specs.values():
+            used |= {change.field for change in changes(spec, alternatives, known=used)}
     assert used == set(declared())
 
 
@@ -27,7 +30,7 @@ def test_declared_names_endpoints_by_kind_and_leaves_out_constants() -> None:
     assert "apiVersion" not in fields
     assert "endpoints.rest.kind" not in fields
     assert "governance.exemptions.*.expires" in fields
-    assert "platform.kind" not in fields  # one platform so far
+    assert "platform.kind" in fields
 
 
 def test_a_field_without_known_alternative_is_named() -> None:

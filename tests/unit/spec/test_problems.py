@@ -179,7 +179,7 @@ def test_mistake(tmp_path: Path, old: str, new: str, code: str, field: str) -> N
 
 
 def test_every_code_is_shown_by_a_test() -> None:
-    elsewhere = {"S001", "S002", "S003", "S004", "S005", "S006", "S007", "S009", "S023", "S029", "S048"}
+    elsewhere = {"S001", "S002", "S003", "S004", "S005", "S006", "S007", "S009", "S023", "S029", "S048", "S060"}
     assert {code for _, _, code, _ in CASES} | elsewhere == {code.removeprefix("MLOPS-") for code in CODES}
 
 

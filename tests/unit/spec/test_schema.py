@@ -145,5 +145,5 @@ def test_metrics_are_completed() -> None:
 
 
 def test_variants_survive_yaml(validator: jsonschema.Draft202012Validator) -> None:
-    assert set(variants()) == {"full", "last", "function", "cloud"}
+    assert set(variants()) == {"full", "last", "function", "cloud", "cluster", "branches"}
     assert yaml.safe_load(FULL.read_text())["apiVersion"] == "mlops/v1"
