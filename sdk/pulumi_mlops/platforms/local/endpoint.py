@@ -6,13 +6,12 @@ import json
 
 import pulumi
 
+from pulumi_mlops.platforms import services
 from pulumi_mlops.platforms.base import BuiltEndpoint
 from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.platforms.local.preflight import endpoint_problems
 from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, Endpoint, RestEndpoint
 from pulumi_mlops.spec.identity import Identity
-
-_DAY = 86400.0
 
 
 def build(host: Host, parent: pulumi.Resource, name: str, settings: Endpoint, identity: Identity) -> BuiltEndpoint:
@@ -38,26 +37,10 @@ def build(host: Host, parent: pulumi.Resource, name: str, settings: Endpoint, id
 
 def _rest(host: Host, parent: pulumi.Resource, name: str, settings: RestEndpoint, identity: Identity) -> BuiltEndpoint:
     token = None if settings.token is None else host.secrets.reference(settings.token)
-    capture = settings.capture
-    drain = settings.drain.total_seconds()
     config = {
-        "endpoint": settings.name,
-        "model": identity.name,
-        "port": settings.port,
+        **services.serving(settings, identity, host.layout.captures(settings.name)),
         "data_dir": str(host.layout.root),
-        "max_request_bytes": settings.max_request_size,
-        "max_batch_rows": settings.max_rows,
-        "capture": None
-        if capture is None
-        else {
-            "directory": str(host.layout.captures(settings.name)),
-            "sample": capture.sample,
-            "retention_days": capture.retention.total_seconds() / _DAY,
-        },
-        "enrichment": settings.enrichment,
         "auth_token_file": None if token is None else token.removeprefix("file:"),
-        "drain_seconds": drain,
-        "warm_up_requests": settings.warm_up_requests,
         "exit_with_parent": True,
     }
     service = host.service(
@@ -68,7 +51,7 @@ def _rest(host: Host, parent: pulumi.Resource, name: str, settings: RestEndpoint
         config=json.dumps(config, sort_keys=True),
         port=settings.port,
         ready_path="/v2/health/live",
-        stop_seconds=drain,
+        stop_seconds=settings.drain.total_seconds(),
         needs=host.secrets.resources,
     )
     address = f"http://127.0.0.1:{settings.port}"

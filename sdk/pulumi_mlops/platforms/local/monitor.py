@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 
+from pulumi_mlops.platforms import services
 from pulumi_mlops.platforms.base import BuiltMonitor
 from pulumi_mlops.platforms.local.host import Host
 from pulumi_mlops.spec.endpoints import RestEndpoint
@@ -25,23 +26,10 @@ def build(
     retrain: bool,
 ) -> BuiltMonitor:
     """Watch an endpoint."""
-    signals = settings.signals.model_dump(mode="json")
     config = {
-        "name": settings.name,
-        "endpoint": endpoint.name,
-        "model": identity.name,
+        **services.monitor(settings, endpoint, identity),
         "data_dir": str(host.layout.root),
         "metrics_url": f"http://127.0.0.1:{endpoint.port}/metrics",
-        "window_s": settings.window.total_seconds(),
-        "min_rows": settings.min_rows,
-        "signals": {
-            "feature_drift": signals["feature_drift"],
-            "prediction_drift": signals["prediction_drift"],
-            "bias": signals["bias"],
-            "latency_p99_s": signals["latency_p99"],
-            "error_rate": signals["error_rate"],
-            "min_requests": signals["min_requests"],
-        },
         **alerting(host, settings.alerts),
         "retrain_on_drift": retrain,
         "port": settings.port,
