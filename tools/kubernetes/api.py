@@ -7,13 +7,12 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from tools.console import ToolError
-from tools.kubernetes.certificates import Certificates
 
 Document = dict[str, Any]
 FIELD_MANAGER = "bed"
@@ -43,15 +42,14 @@ class Api:
 
     Arguments:
         url: where it listens.
-        certificates: trusted, and shown to it; they make the client an administrator.
-        user: whom the administrator impersonates (`system:serviceaccount:NAMESPACE:NAME`).
+        tls: whom to trust, and the certificate that is shown to it.
+        headers: sent with every request, such as a token, or whom an administrator impersonates.
     """
 
-    def __init__(self, url: str, certificates: Certificates, user: str | None = None) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext, headers: Mapping[str, str] | None = None) -> None:
         self.url = url
-        self._context = ssl.create_default_context(cafile=certificates.authority)
-        self._context.load_cert_chain(certificates.admin, certificates.admin_key)
-        self._headers = {} if user is None else {"impersonate-user": user}
+        self._context = tls
+        self._headers = dict(headers or {})
         self._kinds: dict[tuple[str, str], Document] = {}
 
     def request(
@@ -83,14 +81,22 @@ class Api:
         except OSError:  # among them answers that are errors
             return False
 
-    def apply(self, document: Document, *, dry_run: bool = False) -> Document:
+    def apply(
+        self, document: Document, *, dry_run: bool = False, manager: str = FIELD_MANAGER, force: bool = True
+    ) -> Document:
         """Server-side apply with strict field validation; returns what the API server made of it.
 
+        Arguments:
+            document: what `manager` has to say of the object; what it said before and does not say now is removed.
+            dry_run: only answer what would be.
+            manager: who applies.
+            force: take fields that others manage and that have another value.
+
         Raises:
-            RefusedError: it was refused.
+            RefusedError: it was refused; `Conflict` without `force`, where another manager has set a field.
             LookupError: its kind is not known.
         """
-        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": "true"}
+        query = {"fieldManager": manager, "fieldValidation": "Strict", "force": json.dumps(force)}
         query |= {"dryRun": "All"} if dry_run else {}
         return self.request("PATCH", self.path(document), document, "application/apply-patch+yaml", **query)
 
@@ -119,13 +125,17 @@ class Api:
         """
         return list(self.request("GET", self.path(document, one=False))["items"])
 
-    def delete(self, document: Document) -> None:
-        """Deletes an object; what it owns goes in the background.
+    def delete(self, document: Document, propagation: str = "Background") -> None:
+        """Deletes an object.
+
+        Arguments:
+            document: which one.
+            propagation: when what it owns goes: afterwards (`Background`), before it (`Foreground`) or not (`Orphan`).
 
         Raises:
             RefusedError: it is not there, or may not be deleted.
         """
-        self.request("DELETE", self.path(document), propagationPolicy="Background")
+        self.request("DELETE", self.path(document), propagationPolicy=propagation)
 
     def wait(self, document: Document, done: Callable[[Document], Any], seconds: float = WAIT_SECONDS) -> Document:
         """Waits until `done` holds of an object, which need not exist yet; returns it.
@@ -160,14 +170,30 @@ class Api:
         path = f"{_root(version)}/namespaces/{metadata['namespace']}" if kind["namespaced"] else _root(version)
         return f"{path}/{kind['name']}" + (f"/{metadata['name']}" if one else "")
 
+    def is_namespaced(self, document: Document) -> bool:
+        """Whether objects of `document`'s kind are in a namespace.
+
+        Raises:
+            LookupError: the API server has no such kind.
+        """
+        return bool(self._kind(document["apiVersion"], document["kind"])["namespaced"])
+
     def _kind(self, version: str, kind: str) -> Document:
         if (version, kind) not in self._kinds:
-            for found in self.request("GET", _root(version))["resources"]:
+            for found in self._resources(version):
                 if "/" not in found["name"]:  # others are subresources, such as pods/log
                     self._kinds[version, found["kind"]] = found
         if (version, kind) not in self._kinds:
             raise LookupError(f"the API server has no {kind} in {version}")
         return self._kinds[version, kind]
+
+    def _resources(self, version: str) -> list[Document]:
+        try:
+            return list(self.request("GET", _root(version))["resources"])
+        except RefusedError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return []
 
 
 def _root(version: str) -> str:

@@ -49,7 +49,8 @@ class Bed:
     @lru_cache  # noqa: B019 (a bed lives as long as the tests)
     def impersonate(self, user: str | None) -> Api:
         """A client that may do what `user` may (`system:serviceaccount:NAMESPACE:NAME`)."""
-        return Api(self.url, Certificates(self.directory / CERTIFICATES), user)
+        headers = {} if user is None else {"impersonate-user": user}
+        return Api(self.url, Certificates(self.directory / CERTIFICATES).tls(), headers)
 
     @contextlib.contextmanager
     def namespace(self, labels: dict[str, str] | None = None) -> Iterator[str]:

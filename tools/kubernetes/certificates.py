@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,6 +54,12 @@ class Certificates:
     def admin_key(self) -> Path:
         """The key of `admin`."""
         return self.directory / "admin.key"
+
+    def tls(self) -> ssl.SSLContext:
+        """How an administrator speaks to the API server."""
+        context = ssl.create_default_context(cafile=self.authority)
+        context.load_cert_chain(self.admin, self.admin_key)
+        return context
 
     @property
     def accounts_key(self) -> Path:

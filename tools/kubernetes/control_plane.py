@@ -19,6 +19,7 @@ CERTIFICATES = "certificates"
 START_SECONDS = 60.0
 ESTABLISH_SECONDS = 300.0
 NODES = Path(__file__).parent / "nodes.yaml"
+STAGES = Path(__file__).parent / "stages"
 _DEFINITION = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
 _NODE = {"apiVersion": "v1", "kind": "Node"}
 _ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "default"}}
@@ -40,7 +41,7 @@ class ControlPlane:
         (directory / "logs").mkdir()
         self.processes = Processes(directory / "logs")
         self._peers, self._store, self._port = free_ports(3)
-        self.api = Api(f"https://127.0.0.1:{self._port}", self._certificates)
+        self.api = Api(f"https://127.0.0.1:{self._port}", self._certificates.tls())
 
     @property
     def kubeconfig(self) -> Path:
@@ -57,33 +58,36 @@ class ControlPlane:
         Raises:
             ToolError: something did not start, or a definition was refused.
         """
-        manifests = [*definitions, *self._simulation()]
-        saved = self._home / "established" / crds.digest(manifests)
+        played = self._simulation(definitions)
+        definitions = [*definitions, *(each for each in played if each["kind"] == _DEFINITION["kind"])]
+        saved = self._home / "established" / crds.digest(definitions)
         with exclusive(self._home / "established.lock", "another process is establishing the definitions: waiting"):
             if not saved.is_dir():
-                self._establish(manifests, saved)
+                self._establish(definitions, saved)
             shutil.copytree(saved, self._data)
         self._start_api()
         if controllers:
+            for each in played:
+                if each["kind"] != _DEFINITION["kind"]:
+                    self.api.create(each)
             self._start_controllers()
 
-    def _simulation(self) -> list[Document]:
-        """What kwok needs and plays: its Stage kind, the Stages of nodes, pods and volumes, and two nodes."""
+    def _simulation(self, definitions: list[Document]) -> list[Document]:
+        """What kwok needs and plays: its Stage kind, the Stages of nodes, pods, volumes and `definitions`, and nodes."""
         files = [*sorted((self._home / "kwok").iterdir()), NODES]
-        return [document for file in files for document in crds.documents(file)]
+        stages = [stage for file in sorted(STAGES.iterdir()) for stage in crds.documents(file)]
+        served = {_group_and_kind(definition) for definition in definitions}
+        own = [stage for stage in stages if _played_by(stage) in served]
+        return [*(document for file in files for document in crds.documents(file)), *own]
 
-    def _establish(self, manifests: list[Document], saved: Path) -> None:
-        """Saves an etcd data directory in which `manifests` are: the API server takes most of a second for each CRD."""
-        definitions = [each for each in manifests if each["kind"] == _DEFINITION["kind"]]
-        others = [each for each in manifests if each["kind"] != _DEFINITION["kind"]]
+    def _establish(self, definitions: list[Document], saved: Path) -> None:
+        """Saves an etcd data directory in which `definitions` are: the API server takes most of a second for each."""
         with progress(f"establishing {len(definitions)} custom resource definitions, once", "about a minute for 60"):
             self._start_api()
             for each in definitions:
                 self.api.create(each)
             for each in definitions:
                 self.api.wait(each, _is_established, ESTABLISH_SECONDS)
-            for each in others:
-                self.api.create(each)
             self.processes.stop("kube-apiserver")
             self.processes.stop("etcd")
             saved.parent.mkdir(exist_ok=True)
@@ -192,3 +196,12 @@ class ControlPlane:
 def _is_established(definition: Document) -> bool:
     conditions = definition.get("status", {}).get("conditions") or ()
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+
+def _group_and_kind(definition: Document) -> tuple[str, str]:
+    return definition["spec"]["group"], definition["spec"]["names"]["kind"]
+
+
+def _played_by(stage: Document) -> tuple[str, str]:
+    resource = stage["spec"]["resourceRef"]
+    return resource["apiGroup"].partition("/")[0], resource["kind"]

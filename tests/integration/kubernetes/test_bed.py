@@ -147,37 +147,66 @@ def test_pods_wait_for_gpus_that_no_node_has(bed: Bed, namespace: str) -> None:
     assert "Insufficient nvidia.com/gpu" in condition(waiting, "PodScheduled")["message"]
 
 
-def test_a_stage_of_a_test_makes_a_custom_resource_ready(
+NEVER_READY = {"bed/never-ready": "true"}
+REACHED: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "ClusterQueue": lambda status: holds(status, "Active"),
+    "ExternalSecret": lambda status: holds(status, "Ready"),
+    "FeatureStore": lambda status: status["phase"] == "Ready" and holds(status, "FeatureStore"),
+    "Gateway": lambda status: holds(status, "Programmed"),
+    "HTTPRoute": lambda status: all(holds(parent, "Accepted") for parent in status["parents"]),
+    "InferenceService": lambda status: holds(status, "Ready") and status["url"].startswith("http://"),
+    "JobSet": lambda status: status["terminalState"] == "Completed",
+    "LocalQueue": lambda status: holds(status, "Active"),
+    "RayCluster": lambda status: status["state"] == "ready",
+    "RayJob": lambda status: status["jobStatus"] == "SUCCEEDED",
+    "TrainJob": lambda status: holds(status, "Complete"),
+}
+
+
+def holds(status: dict[str, Any], kind: str) -> bool:
+    return condition({"status": status}, kind).get("status") == "True"
+
+
+@pytest.mark.parametrize("kind", REACHED)
+def test_stages_play_the_operator_of_a_custom_resource(
+    bed: Bed, manifests: list[dict[str, Any]], namespace: str, kind: str
+) -> None:
+    played = next(each for each in manifests if each["kind"] == kind)
+    played["metadata"]["name"] = namespace  # of a kind without namespaces, too, it is the test's own
+    played["spec"].pop("suspend", None)
+    kept = json.loads(json.dumps(played))
+    kept["metadata"] |= {"name": f"{namespace}-kept", "annotations": NEVER_READY}
+    bed.api.apply(kept)
+    bed.api.apply(played)
+    bed.api.wait(played, lambda found: "status" in found and REACHED[kind](found["status"]), 20)
+    assert not condition(bed.api.read(kept), "Ready")
+    status = bed.api.read(kept).get("status")
+    assert not status or status.get("jobStatus") == "RUNNING" or "Waiting for controller" in json.dumps(status)
+
+
+def test_traffic_follows_the_revisions_of_an_endpoint(
     bed: Bed, namespace: str, manifests: list[dict[str, Any]]
 ) -> None:
-    ready = (
-        "conditions: [{type: Ready, status: 'True', reason: Ready, message: '', lastTransitionTime: {{ Now | Quote }}}]"
-    )
-    stage = {
-        "apiVersion": "kwok.x-k8s.io/v1alpha1",
-        "kind": "Stage",
-        "metadata": {"name": namespace},
-        "spec": {
-            "resourceRef": {"apiGroup": "serving.kserve.io/v1beta1", "kind": "InferenceService"},
-            "selector": {
-                "matchLabels": {"plays": namespace},
-                "matchExpressions": [
-                    {"key": '.status.conditions.[] | select( .type == "Ready" ) | .status', "operator": "DoesNotExist"}
-                ],
-            },
-            "next": {"statusTemplate": ready},
-        },
+    endpoint = next(each for each in manifests if each["kind"] == "InferenceService")
+    predictor = endpoint["spec"]["predictor"]
+
+    def applied(**changes: Any) -> dict[str, Any]:
+        predictor.update(changes)
+        generation = bed.api.apply(endpoint)["metadata"]["generation"]
+        found = bed.api.wait(endpoint, lambda found: found.get("status", {}).get("observedGeneration") == generation)
+        return dict(found["status"]["components"]["predictor"])
+
+    del predictor["canaryTrafficPercent"]
+    first = applied()["latestReadyRevision"]
+    canary = applied(canaryTrafficPercent=10, timeout=40)
+    assert {each["revisionName"]: each["percent"] for each in canary["traffic"]} == {
+        first: 90,
+        canary["latestReadyRevision"]: 10,
     }
-    played, not_played = [each for each in manifests if each["kind"] == "InferenceService"]
-    played["metadata"]["labels"] = {"plays": namespace}
-    bed.api.apply(stage)
-    try:
-        bed.api.apply(not_played)
-        bed.api.apply(played)
-        bed.api.wait(played, is_ready)
-        assert not is_ready(bed.api.read(not_played))
-    finally:
-        bed.api.delete(stage)
+    assert canary["latestRolledoutRevision"] == first
+    whole = applied(canaryTrafficPercent=100)
+    assert [each["percent"] for each in whole["traffic"]] == [100]
+    assert whole["latestRolledoutRevision"] == whole["latestReadyRevision"] != first
 
 
 def test_an_account_may_do_what_its_role_says_and_no_more(bed: Bed, namespace: str) -> None:
