@@ -162,7 +162,7 @@ def write_pointer(data_dir: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def config(data_dir: Path, **changes: Any) -> dict[str, Any]:
+def config(data_dir: Path, /, **changes: Any) -> dict[str, Any]:
     return {
         "endpoint": ENDPOINT,
         "model": MODEL,
@@ -230,7 +230,7 @@ class Server:
         return self.process.wait(seconds)
 
 
-def start(data_dir: Path, *, name: str = "serving", **changes: Any) -> subprocess.Popen[str]:
+def start(data_dir: Path, /, *, name: str = "serving", **changes: Any) -> subprocess.Popen[str]:
     """Start `python -m mlops_runtime.serving` with a config file of its own; logs to `<data_dir>/<name>.log`."""
     path = data_dir / f"{name}.json"
     path.write_text(json.dumps(config(data_dir, **changes)))
@@ -245,7 +245,7 @@ def start(data_dir: Path, *, name: str = "serving", **changes: Any) -> subproces
 
 
 @contextmanager
-def serving(data_dir: Path, *, name: str = "serving", **changes: Any) -> Iterator[Server]:
+def serving(data_dir: Path, /, *, name: str = "serving", **changes: Any) -> Iterator[Server]:
     """A server that is ready, on a free port; stopped at the end."""
     process = start(data_dir, name=name, **changes)
     try:

@@ -1,4 +1,4 @@
-"""The REST endpoint: Open Inference Protocol V2 over one model bundle at a time, switched while it runs."""
+"""The REST endpoint: Open Inference Protocol V2 over one model bundle at a time: followed and switched, or fixed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def main(config_path: Path) -> int:
         config_path: the endpoint's serving config (JSON, see `ServingConfig`).
 
     Returns:
-        Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had (port in use).
+        Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had (port in use), 4 the bundle
+        of `ServingConfig.bundle` must not be served.
     """
     from mlops_runtime.serving.server import run
 

@@ -42,7 +42,7 @@ class App:
         draining: set when the process is about to stop: the server is then no longer ready.
 
     Raises:
-        ConfigError: the token file cannot be read or is empty.
+        ConfigError: the token file cannot be read or is empty, or a library that the config needs is missing.
     """
 
     def __init__(self, config: ServingConfig) -> None:
@@ -54,6 +54,10 @@ class App:
             capture = self.capture
             self.metrics.captured = lambda: capture.written
             self.metrics.dropped = lambda: capture.dropped
+            if (uploader := capture.uploader) is not None:
+                self.metrics.uploaded = lambda: uploader.uploaded
+                self.metrics.upload_failures = lambda: uploader.failures
+                self.metrics.upload_waiting = lambda: uploader.waiting_bytes
         self.draining: Callable[[], bool] = lambda: False
         self._infer = Infer(config, self.versions, self.metrics, self.capture, lambda: self.draining())
         self._infer.token = None if config.auth_token_file is None else Token(config.auth_token_file)

@@ -7,7 +7,7 @@ Files are JSON lines, one request a line:
 "outputs": {name: [values]}}`, with one value per row, or one list per row for outputs of several values.
 
 A file has the suffix `.tmp` until it is complete; readers take `*.jsonl` only. After a `kill -9` the next start
-completes what was left, less a line that was cut off.
+completes what was left, less a line that was cut off. Where a bucket is given, complete files move there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -29,12 +29,13 @@ import orjson
 
 from mlops_runtime.serving.columns import Array
 from mlops_runtime.serving.config import CaptureConfig
+from mlops_runtime.serving.days import day, is_expired
+from mlops_runtime.serving.upload import Uploader
 
 _log = logging.getLogger(__name__)
 
 _WRITE_SECONDS = 0.1
 _RETENTION_CHECK_SECONDS = 3600.0
-_DAY = "%Y-%m-%d"
 
 
 class Captured(NamedTuple):
@@ -69,6 +70,7 @@ class Capture:
     Attributes:
         written: requests written.
         dropped: requests lost, by reason.
+        uploader: moves complete files to the bucket; None without one.
     """
 
     def __init__(self, endpoint: str, config: CaptureConfig) -> None:
@@ -82,6 +84,7 @@ class Capture:
         self._queue_full = 0
         self._write_failed = 0
         self.written = 0
+        self.uploader = Uploader(endpoint, config) if config.bucket is not None else None
         self._file: _CaptureFile | None = None
         self._retention_due = 0.0
         self._failing = False
@@ -91,11 +94,14 @@ class Capture:
     @property
     def dropped(self) -> dict[str, int]:
         """Requests lost, by reason."""
-        return {"queue_full": self._queue_full, "write_failed": self._write_failed}
+        dropped = {"queue_full": self._queue_full, "write_failed": self._write_failed}
+        return dropped if self.uploader is None else {**dropped, "not_uploaded": self.uploader.dropped}
 
     def start(self) -> None:
         """Complete what a killed process left, and start writing."""
         _recover(self._config.directory)
+        if self.uploader is not None:
+            self.uploader.start()
         self._thread.start()
 
     def wants_next(self) -> bool:
@@ -110,11 +116,17 @@ class Capture:
         self._rows_in += item.rows
         self._queue.append(item)
 
-    def close(self) -> None:
-        """Write what is queued, complete the file and stop."""
+    def close(self, upload_seconds: float = 0.0) -> None:
+        """Write what is queued, complete the file and stop.
+
+        Args:
+            upload_seconds: how long may be uploaded what is not in the bucket yet; the rest stays on the disk.
+        """
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self.uploader is not None:
+            self.uploader.close(upload_seconds)
 
     def _run(self) -> None:
         while not self._stop.wait(_WRITE_SECONDS):
@@ -174,9 +186,13 @@ class Capture:
         if file is None:
             return
         try:
-            file.complete()
+            self._completed(file.complete())
         except OSError as error:
             self._fail(error)
+
+    def _completed(self, path: Path | None) -> None:
+        if self.uploader is not None and path is not None:
+            self.uploader.add(path)
 
     def _fail(self, error: OSError) -> None:
         if not self._failing:
@@ -184,16 +200,14 @@ class Capture:
         self._failing = True
         file, self._file = self._file, None
         if file is not None:
-            file.abandon()
+            self._completed(file.abandon())
 
     def _delete_old(self, now: float) -> None:
         days = self._config.retention_days
         if days is None or not self._config.directory.is_dir():
             return
-        # A day's folder goes when its last moment is older than the retention.
-        oldest = (datetime.fromtimestamp(now, UTC) - timedelta(days=days + 1)).strftime(_DAY)
         for folder in self._config.directory.iterdir():
-            if folder.is_dir() and _is_day(folder.name) and folder.name < oldest:
+            if folder.is_dir() and is_expired(folder.name, now, days):
                 shutil.rmtree(folder, ignore_errors=True)
                 _log.info("captures of %s deleted: older than %g days", folder.name, days)
 
@@ -204,10 +218,10 @@ class _CaptureFile:
     def __init__(self, directory: Path, now: float) -> None:
         self._opened = now
         moment = datetime.fromtimestamp(now, UTC)
-        self._day = moment.strftime(_DAY)
+        self._day = day(now)
         folder = directory / self._day
         folder.mkdir(parents=True, exist_ok=True)
-        self._final = folder / f"{moment.strftime('%H%M%S')}-{os.urandom(4).hex()}.jsonl"
+        self._final = folder / f"{moment.strftime('%H%M%S')}-{os.urandom(8).hex()}.jsonl"
         self._path = self._final.with_suffix(".jsonl.tmp")
         self._file: BinaryIO = self._path.open("xb", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -222,20 +236,18 @@ class _CaptureFile:
 
     def is_due(self, now: float, config: CaptureConfig) -> bool:
         return (
-            now - self._opened >= config.rotate_seconds
-            or self._bytes >= config.rotate_bytes
-            or datetime.fromtimestamp(now, UTC).strftime(_DAY) != self._day
+            now - self._opened >= config.rotate_seconds or self._bytes >= config.rotate_bytes or day(now) != self._day
         )
 
-    def complete(self) -> None:
+    def complete(self) -> Path:
         with self._file:
             os.fsync(self._file.fileno())
-            self._path.rename(self._final)
+            return self._path.rename(self._final)
 
-    def abandon(self) -> None:
+    def abandon(self) -> Path | None:
         """After a failed write: keep the whole lines, which a full disk still allows."""
         with self._file:
-            _finish(self._path)
+            return _finish(self._path)
 
 
 def _recover(directory: Path) -> None:
@@ -249,26 +261,19 @@ def _recover(directory: Path) -> None:
             _finish(path)
 
 
-def _finish(path: Path) -> None:
+def _finish(path: Path) -> Path | None:
+    """The file with its whole lines alone, under its final name; None where it had none, or can't be completed."""
     try:
         whole = path.read_bytes().rfind(b"\n") + 1
         if whole:
             os.truncate(path, whole)
-            path.rename(path.with_suffix(""))
-        else:
-            path.unlink()
+            return path.rename(path.with_suffix(""))
+        path.unlink()
     except OSError as error:
         _log.warning("capture file %s cannot be completed: %s", path, error.strerror)
+    return None
 
 
 def _plain(array: Array) -> Any:
     values = array.ravel() if array.ndim == 1 or array.shape[1:] == (1,) else array
     return values.tolist() if values.dtype == object else values
-
-
-def _is_day(name: str) -> bool:
-    try:
-        datetime.strptime(name, _DAY).replace(tzinfo=UTC)
-    except ValueError:
-        return False
-    return True

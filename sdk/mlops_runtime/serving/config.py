@@ -79,7 +79,8 @@ class ServingConfig:
         max_request_bytes: larger bodies are answered 413.
         max_batch_rows: requests with more rows are answered 413.
         capture: None keeps no traffic.
-        enrichment: read features that a request leaves out from the online store, by its join keys.
+        enrichment: look up features that a request leaves out by its join keys: in the store, or at the feature server.
+        feature_server_url: address of Feast's feature server (`http://HOST[:PORT]`); None reads the store's database.
         auth_token_file: file with the bearer token that `infer` asks for; None asks for none.
         drain_seconds: how long requests in flight may take after SIGTERM.
         warm_up_requests: times the bundle's sample is predicted before a version takes traffic.
@@ -99,6 +100,7 @@ class ServingConfig:
     max_batch_rows: int = 10_000
     capture: CaptureConfig | None = None
     enrichment: bool = False
+    feature_server_url: str | None = None
     auth_token_file: Path | None = None
     drain_seconds: float = 10.0
     warm_up_requests: int = 10
@@ -161,11 +163,15 @@ def _check(config: ServingConfig) -> None:
     if (config.data_dir is None) == (config.bundle is None):
         raise ConfigError("data_dir, bundle: expected exactly one of them")
     need(
-        config.data_dir is not None or not config.enrichment,
+        config.data_dir is not None or config.feature_server_url is not None or not config.enrichment,
         "enrichment",
-        "false without data_dir, which holds the online store",
+        "false without data_dir, which holds the online store, or feature_server_url",
         config.enrichment,
     )
+    if (url := config.feature_server_url) is not None:
+        holds = re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^?#]*)?", url) is not None
+        need(holds, "feature_server_url", "http://HOST[:PORT]", url)
+        need(config.enrichment, "feature_server_url", "null without enrichment", url)
     need(0 <= config.port <= 65535, "port", "0 to 65535", config.port)
     need(
         config.workers == 1,
@@ -185,8 +191,7 @@ def _check(config: ServingConfig) -> None:
         days = capture.retention_days
         need(days is None or days > 0, "capture.retention_days", "more than 0, or null", days)
         need(capture.rotate_seconds > 0, "capture.rotate_seconds", "more than 0", capture.rotate_seconds)
-        for field in ("rotate_bytes", "max_local_bytes"):
-            need(getattr(capture, field) >= 1, f"capture.{field}", "at least 1", getattr(capture, field))
+        need(capture.rotate_bytes >= 1, "capture.rotate_bytes", "at least 1", capture.rotate_bytes)
         directory = capture.directory
         need(
             config.data_dir is not None or directory.is_absolute(),
@@ -195,6 +200,8 @@ def _check(config: ServingConfig) -> None:
             str(directory),
         )
         if (bucket := capture.bucket) is not None:
+            size = capture.max_local_bytes
+            need(size >= capture.rotate_bytes, "capture.max_local_bytes", "at least rotate_bytes", size)
             holds = re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/.*)?", bucket.uri) is not None
             need(holds, "capture.bucket.uri", "s3://BUCKET/PREFIX", bucket.uri)
 

@@ -1,4 +1,4 @@
-"""Features that a request leaves out, looked up in the online store by the request's join keys."""
+"""Features that a request leaves out, looked up by its join keys in the online store, or at Feast's feature server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 from mlops_runtime.serving.bundle import Column, Manifest, View
 from mlops_runtime.serving.columns import Array, ColumnError, read_column
 from mlops_runtime.serving.protocol import RequestError
-from mlops_runtime.stores.online import OnlineStore, OnlineStoreError, entity_key
+from mlops_runtime.stores.online import FeatureReader, OnlineStoreError, entity_key
+
+# More entities than this are looked up in a thread, as is whatever waits for another machine.
+_INLINE_ENTITIES = 32
 
 
 class Enrichment:
@@ -16,10 +19,10 @@ class Enrichment:
 
     Args:
         manifest: the model's inputs and the views that it takes features from.
-        store: the online store, opened for reading.
+        store: where features are looked up.
     """
 
-    def __init__(self, manifest: Manifest, store: OnlineStore) -> None:
+    def __init__(self, manifest: Manifest, store: FeatureReader) -> None:
         self._store = store
         specs = {column.name: column for column in manifest.inputs}
         self._views: list[tuple[View, list[tuple[str, Column]]]] = []
@@ -28,6 +31,16 @@ class Enrichment:
             wanted = [(feature, spec) for feature, spec in named if spec is not None]
             if wanted:
                 self._views.append((view, wanted))
+
+    def is_quick(self, columns: dict[str, Array], rows: int) -> bool:
+        """Whether `complete` takes no longer than the event loop can be held up."""
+        if rows <= _INLINE_ENTITIES and not self._store.remote:
+            return True
+        return all(spec.name in columns for _, features in self._views for _, spec in features)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._store.close()
 
     def complete(self, columns: dict[str, Array]) -> None:
         """Add the columns that are missing; those that the request gave stay.

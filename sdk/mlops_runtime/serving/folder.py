@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 class Folder(Versions):
     """Serves the bundle of `ServingConfig.bundle`.
 
-    Where the folder is missing or empty nothing is deployed yet, and the server says so. A bundle that can't be served is
-    an error and not "no model yet": an orchestrator that waits for readiness then keeps the version before.
+    Where the folder is missing or empty nothing is deployed yet, and the server says so. A bundle that can't be served
+    is an error and not "no model yet": an orchestrator that waits for readiness then keeps the version before.
 
     Args:
         config: the endpoint's config.
@@ -43,7 +43,12 @@ class Folder(Versions):
                 raise BundleError(
                     f"the bundle is of model {bundle.manifest.model!r}, this endpoint serves {self._config.model!r}"
                 )
-            self._switch(self._load(bundle))
+            try:
+                self._switch(self._load(bundle))
+            except BundleError:
+                raise
+            except Exception as error:  # whatever a damaged bundle makes a library raise
+                raise BundleError(f"{type(error).__name__}: {error}") from error
         self.settled = True
 
     async def watch(self) -> None:

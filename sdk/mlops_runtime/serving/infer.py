@@ -27,8 +27,6 @@ _log = logging.getLogger(__name__)
 
 # A longer body is decoded in a thread: below it, reading the JSON takes less than the hop.
 _INLINE_BYTES = 32 << 10
-# More entities than this are looked up in a thread.
-_INLINE_ENTITIES = 32
 # How much of a body that is too large is read before the answer, so that the client sees it and not a reset.
 _DISCARD_SECONDS = 5.0
 
@@ -98,7 +96,7 @@ class Infer:
             served_version = served.model.version
             decode = served.decoder.decode
             request = decode(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(decode, body)
-            if _is_quick(served, request.rows):
+            if _is_quick(served, request):
                 arrays, answer = _answer(served, request, request_id)
             else:
                 arrays, answer = await asyncio.to_thread(_answer, served, request, request_id)
@@ -198,8 +196,10 @@ class Infer:
         return headers
 
 
-def _is_quick(served: Served, rows: int) -> bool:
-    return served.model.is_quick(rows) and (served.enrichment is None or rows <= _INLINE_ENTITIES)
+def _is_quick(served: Served, request: InferRequest) -> bool:
+    if not served.model.is_quick(request.rows):
+        return False
+    return served.enrichment is None or served.enrichment.is_quick(request.columns, request.rows)
 
 
 def _answer(served: Served, request: InferRequest, request_id: str) -> tuple[list[Any], bytes]:

@@ -37,7 +37,10 @@ class Metrics(Collector):
         switches: versions switched in since the start.
         refused: versions refused since the start.
         captured: requests written to capture files.
-        dropped: requests meant to be captured and lost, by reason (`queue_full`, `write_failed`).
+        dropped: requests meant to be captured and lost, by reason (`queue_full`, `write_failed`, `not_uploaded`).
+        uploaded: capture files moved to the bucket.
+        upload_failures: attempts that the bucket refused or did not answer.
+        upload_waiting: bytes of capture files that are not in the bucket yet.
         model: name, version, runtime and digest of the model that serves, empty while there is none.
     """
 
@@ -52,6 +55,9 @@ class Metrics(Collector):
         self.refused = 0
         self.captured: Callable[[], int] = lambda: 0
         self.dropped: Callable[[], dict[str, int]] = dict
+        self.uploaded: Callable[[], int] = lambda: 0
+        self.upload_failures: Callable[[], int] = lambda: 0
+        self.upload_waiting: Callable[[], int] = lambda: 0
         self.model: dict[str, str] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -113,6 +119,11 @@ class Metrics(Collector):
         for reason, count in self.dropped().items():
             dropped.add_metric([*endpoint, reason], count)
         yield dropped
+        yield self._counter("capture_files_uploaded", "Capture files moved to the bucket.", self.uploaded())
+        yield self._counter(
+            "capture_upload_failures", "Attempts to upload or delete that failed.", self.upload_failures()
+        )
+        yield self._gauge("capture_upload_waiting_bytes", "Capture files not uploaded yet.", self.upload_waiting())
         model = InfoMetricFamily("mlops_serving_model", "The model version that serves.", labels=["endpoint"])
         if self.model:
             model.add_metric(endpoint, self.model)

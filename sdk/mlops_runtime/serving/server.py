@@ -11,11 +11,13 @@ import socket
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from mlops_runtime.lifecycle import exit_with_parent
 from mlops_runtime.serving.app import App
+from mlops_runtime.serving.bundle import BundleError
 from mlops_runtime.serving.config import ConfigError, ServingConfig
 from mlops_runtime.serving.transport import Protocol
 
@@ -23,24 +25,32 @@ _log = logging.getLogger(__name__)
 
 EXIT_CONFIG = 2
 EXIT_ADDRESS = 3
+EXIT_BUNDLE = 4
 
 _BACKLOG = 4096
 _SWITCH_SECONDS = 0.0005
+_LEAST_UPLOAD_SECONDS = 2.0
 
 
 def run(config_path: Path) -> int:
     """Serve the endpoint of a config file until SIGTERM or SIGINT.
 
     Returns:
-        Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had.
+        Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had, 4 the bundle of
+        `ServingConfig.bundle` must not be served.
     """
     try:
         config = ServingConfig.load(config_path)
         _set_up_log(config.log_level)
         app = App(config)
+        app.versions.open()
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return EXIT_CONFIG
+    except BundleError as error:
+        reason = str(error).partition("\n")[0]  # a library's message may go on for pages
+        _log.error("endpoint %s cannot serve the bundle in %s: %s", config.endpoint, config.bundle, reason)
+        return EXIT_BUNDLE
     if config.exit_with_parent:
         exit_with_parent()
     try:
@@ -69,7 +79,7 @@ def run(config_path: Path) -> int:
         timeout_graceful_shutdown=math.ceil(config.drain_seconds),
         backlog=_BACKLOG,
     )
-    server = uvicorn.Server(settings)
+    server = _Server(settings)
 
     def stop(*_: object) -> None:
         server.should_exit = True
@@ -83,11 +93,21 @@ def run(config_path: Path) -> int:
     return 0
 
 
-async def _serve(config: ServingConfig, app: App, server: uvicorn.Server, listener: socket.socket) -> None:
+class _Server(uvicorn.Server):
+    """Knows when it was told to stop."""
+
+    told_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.told_at = self.told_at or time.monotonic()
+        super().handle_exit(sig, frame)
+
+
+async def _serve(config: ServingConfig, app: App, server: _Server, listener: socket.socket) -> None:
     app.draining = lambda: server.should_exit
     if app.capture is not None:
         app.capture.start()
-    watch = asyncio.create_task(app.switch.watch())
+    watch = asyncio.create_task(app.versions.watch())
     host, port = listener.getsockname()[:2]
     _log.info("endpoint %s listens on http://%s:%d/v2/models/%s", config.endpoint, host, port, config.model)
     # What lives now lives for ever, and requests make no cycles: the collector need not look often.
@@ -99,9 +119,11 @@ async def _serve(config: ServingConfig, app: App, server: uvicorn.Server, listen
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
-        app.switch.close()
+        app.versions.close()
         if app.capture is not None:
-            await asyncio.to_thread(app.capture.close)
+            now = time.monotonic()
+            left = config.drain_seconds - (now - (server.told_at or now))
+            await asyncio.to_thread(app.capture.close, max(left, _LEAST_UPLOAD_SECONDS))
         _log.info("endpoint %s stopped", config.endpoint)
 
 

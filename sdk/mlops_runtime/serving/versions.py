@@ -6,13 +6,14 @@ import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from mlops_runtime.serving.bundle import Bundle
+from mlops_runtime.serving.bundle import Bundle, Manifest
 from mlops_runtime.serving.config import ServingConfig
 from mlops_runtime.serving.enrichment import Enrichment
 from mlops_runtime.serving.metrics import Metrics
 from mlops_runtime.serving.model import Model
 from mlops_runtime.serving.protocol import Decoder
-from mlops_runtime.stores.online import OnlineStore
+from mlops_runtime.stores.feature_server import FeatureServer
+from mlops_runtime.stores.online import FeatureReader, OnlineStore
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +68,9 @@ class Versions(ABC):
         """Keep `served` up to date until cancelled."""
 
     def close(self) -> None:
-        """Close the online store."""
+        """Close what features are looked up in."""
+        if self.served is not None and self.served.enrichment is not None:
+            self.served.enrichment.close()
         if self._online is not None:
             self._online.close()
 
@@ -80,9 +83,17 @@ class Versions(ABC):
         manifest = bundle.manifest
         model = Model(bundle, threads=self._config.threads)
         model.warm_up(self._config.warm_up_requests)
-        enrichment = Enrichment(manifest, self._online) if self._online is not None and manifest.views else None
+        features = self._features(manifest)
+        enrichment = Enrichment(manifest, features) if features is not None else None
         decoder = Decoder(manifest, max_rows=self._config.max_batch_rows, enrich=enrichment is not None)
         return Served(model, decoder, enrichment)
+
+    def _features(self, manifest: Manifest) -> FeatureReader | None:
+        if not manifest.views or not self._config.enrichment:
+            return None
+        if (url := self._config.feature_server_url) is not None:
+            return FeatureServer(url, {view.name: view.join_keys for view in manifest.views})
+        return self._online
 
     def _switch(self, served: Served) -> None:
         before = self.served
@@ -99,4 +110,5 @@ class Versions(ABC):
 
 
 def _online_store(config: ServingConfig) -> OnlineStore | None:
-    return OnlineStore(config.online_store, read_only=True) if config.enrichment else None
+    here = config.enrichment and config.feature_server_url is None
+    return OnlineStore(config.online_store, read_only=True) if here else None

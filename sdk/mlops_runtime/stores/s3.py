@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 _CONNECT_SECONDS = 10
@@ -28,7 +29,9 @@ def client(endpoint_url: str | None) -> Any:
         response_checksum_validation="when_required",
     )
     # A session of its own: the default one would remember credentials of long ago.
-    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=settings)
+    # boto3 by itself reads AWS_DEFAULT_REGION and not AWS_REGION, which every other client of AWS knows.
+    region = os.environ.get("AWS_REGION") or None
+    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, region_name=region, config=settings)
 
 
 def code_of(error: Any) -> str:

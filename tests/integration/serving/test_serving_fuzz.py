@@ -51,7 +51,7 @@ def post(tmp_path_factory):
     path.write_text(json.dumps(kit.config(data_dir)))
     app = App(ServingConfig.load(path))
     with asyncio.Runner() as runner:
-        runner.run(app.switch.refresh())
+        runner.run(app.versions.refresh())
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
         yield lambda body: runner.run(client.post("/v2/models/delay/infer", content=body))
         runner.run(client.aclose())

@@ -2,9 +2,15 @@ import json
 
 import pytest
 
-from mlops_runtime.serving.config import ConfigError, ServingConfig
+from mlops_runtime.serving.config import BucketConfig, ConfigError, ServingConfig
 
 MINIMAL = {"endpoint": "delay", "model": "m", "port": 8080, "data_dir": "/data"}
+
+BUNDLE = {"data_dir": None, "bundle": "/mnt/models"}
+
+
+def capture_to(uri, **changes):
+    return {"capture": {"directory": "c", "bucket": {"uri": uri}, **changes}}
 
 
 def load(tmp_path, document):
@@ -25,6 +31,16 @@ def test_a_full_config_is_read(tmp_path):
     assert (config.enrichment, config.threads, config.host) == (True, 2, "127.0.0.1")
 
 
+def test_a_config_without_a_store_is_read(tmp_path):
+    capture = {"directory": "/captures", "bucket": {"uri": "s3://store/ml", "endpoint_url": "http://s3:9000"}}
+    config = load(tmp_path, {**MINIMAL, **BUNDLE, "host": "0.0.0.0", "capture": capture})
+
+    assert (str(config.bundle), config.data_dir, config.host) == ("/mnt/models", None, "0.0.0.0")
+    assert config.capture is not None
+    assert config.capture.bucket == BucketConfig(uri="s3://store/ml", endpoint_url="http://s3:9000")
+    assert str(config.capture.directory) == "/captures"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -38,6 +54,12 @@ def test_a_full_config_is_read(tmp_path):
         ({"capture": {"sample": 0.1}}, "capture.directory: missing"),
         ({"capture": {"directory": "c", "retention_days": 0}}, "capture.retention_days: expected more than 0"),
         ({"capture": 3}, "capture: expected an object, got 3"),
+        ({"bundle": "/mnt/models"}, "data_dir, bundle: expected exactly one of them"),
+        ({"data_dir": None}, "data_dir, bundle: expected exactly one of them"),
+        ({**BUNDLE, "enrichment": True}, "enrichment: expected false without data_dir"),
+        ({**BUNDLE, "capture": {"directory": "captures"}}, "capture.directory: expected an absolute path"),
+        (capture_to("bucket/prefix"), "capture.bucket.uri: expected s3://BUCKET/PREFIX, got 'bucket/prefix'"),
+        (capture_to("s3://b", max_local_bytes=5), "capture.max_local_bytes: expected at least rotate_bytes"),
         ({"log_level": "loud"}, "log_level: expected one of debug, info"),
         ({"max_batch_rows": 0}, "max_batch_rows: expected at least 1"),
         ({"drain_seconds": -1}, "drain_seconds: expected 0 or more"),
@@ -55,5 +77,5 @@ def test_a_config_that_cannot_be_read_is_said(tmp_path):
         load(tmp_path, "{")
     with pytest.raises(ConfigError, match=r"cannot read serving config .*: No such file"):
         ServingConfig.load(tmp_path / "absent.json")
-    with pytest.raises(ConfigError, match="data_dir: missing"):
+    with pytest.raises(ConfigError, match="data_dir, bundle: expected exactly one"):
         load(tmp_path, {key: value for key, value in MINIMAL.items() if key != "data_dir"})
