@@ -2,42 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pulumi_mlops as mlops
 from pulumi_mlops.spec import Spec
 from pulumi_mlops.testing import Graph, capture
-from pulumi_mlops.testing.graph import Outputs, local_outputs
+from pulumi_mlops.testing.graph import Outputs, local_outputs, preview_outputs
+from tests.unit.spec.alternatives import ALTERNATIVES, ON_KUBERNETES, on_kubernetes, variants
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlatformUnderTest:
     """A platform, as the suite needs to know it.
 
     Arguments:
         kind: the spec's `platform.kind`.
-        component: the platform's component.
+        component: its class's name in `pulumi_mlops`.
+        specs: specs for it, by name, that use every field; `full` is among them.
+        alternatives: other values of their fields, see `pulumi_mlops.testing.fields.changes`.
         outputs: outputs of its resources under mocks.
+        run: type of the resource that is a pipeline run.
+        secret: type of the resource that holds a secret's value.
     """
 
     kind: str
-    component: type[mlops.LocalPlatform]
+    component: str
+    specs: Callable[[], dict[str, Spec]]
+    alternatives: Mapping[str, Any]
     outputs: Outputs
+    run: str
+    secret: str
+
+    def spec(self, name: str = "full") -> Spec:
+        """A spec in the working directory."""
+        return _specs(self)[name].located(Path.cwd())
 
     def declare(self, spec: Spec) -> Graph:
         """What a spec becomes."""
         return capture(lambda: mlops.MLStack("stack", spec), outputs=self.outputs)
 
-    def run(self, program: Callable[[mlops.Platform], None]) -> Graph:
+    def compose(self, program: Callable[[mlops.Platform], None]) -> Graph:
         """What a program becomes that composes components on the platform."""
-        return capture(lambda: program(self.component("platform")), outputs=self.outputs)
+        settings = self.spec().platform
+        return capture(lambda: program(getattr(mlops, self.component)("platform", settings)), outputs=self.outputs)
 
 
-PLATFORMS = [PlatformUnderTest("local", mlops.LocalPlatform, local_outputs)]
+@cache
+def _specs(platform: PlatformUnderTest) -> dict[str, Spec]:
+    return platform.specs()
+
+
+PLATFORMS = [
+    PlatformUnderTest(
+        kind="local",
+        component="LocalPlatform",
+        specs=variants,
+        alternatives=ALTERNATIVES,
+        outputs=local_outputs,
+        run="mlops-local:index:PipelineRun",
+        secret="mlops-local:index:SecretFile",
+    ),
+    PlatformUnderTest(
+        kind="kubernetes",
+        component="KubernetesPlatform",
+        specs=on_kubernetes,
+        alternatives=ON_KUBERNETES,
+        outputs=preview_outputs,
+        run="kubernetes:argoproj.io/v1alpha1:Workflow",
+        secret="kubernetes:core/v1:Secret",
+    ),
+]
 
 
 @pytest.fixture(params=PLATFORMS, ids=lambda platform: platform.kind)

@@ -12,7 +12,6 @@ import pulumi_mlops as mlops
 from pulumi_mlops import spec
 from pulumi_mlops.testing import Captured, Graph, capture
 from tests.conformance.conftest import PlatformUnderTest
-from tests.unit.spec.alternatives import variants
 
 PUBLISHED = {
     "MLStack": {"endpoints", "url", "storeUri", "trackingUri", "version", "status"},
@@ -55,7 +54,7 @@ MODEL = {
     "riskTier": "limited",
 }
 FACTS: dict[str, dict[str, Any]] = {
-    "MLStack": {**MODEL, "platform": "local", "governance": GOVERNANCE},
+    "MLStack": {**MODEL, "governance": GOVERNANCE},
     "Governance": {"model": "delay", "owner": "Ann Smith", **GOVERNANCE},
     "FeatureStore": {
         "views": {
@@ -63,7 +62,7 @@ FACTS: dict[str, dict[str, Any]] = {
             "planes": {"source": "planes", "online": True},
         }
     },
-    "TrainingCluster": {"cpu": 1.5, "memory": 3 * 2**30, "timeLimit": 1800.0},
+    "TrainingCluster": {"cpu": 1.5, "memory": 3 * 2**30, "timeLimit": 1800.0, "gpu": 0, "spot": False},
     "ModelRegistry": {
         **MODEL,
         "licence": "Apache-2.0",
@@ -112,7 +111,7 @@ FACTS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def graph(platform: PlatformUnderTest, monkeypatch: pytest.MonkeyPatch) -> Graph:
     monkeypatch.setattr("os.cpu_count", lambda: 64)
-    return platform.declare(variants()["full"].located(Path.cwd()))
+    return platform.declare(platform.spec())
 
 
 def components(graph: Graph) -> list[Captured]:
@@ -126,15 +125,20 @@ def test_a_component_publishes_its_facts(graph: Graph, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FACTS)
-def test_a_component_tells_policies_of_itself(graph: Graph, kind: str) -> None:
-    assert graph.one(f"mlops:index:{kind}").inputs == FACTS[kind]
+def test_a_component_tells_policies_of_itself(platform: PlatformUnderTest, graph: Graph, kind: str) -> None:
+    expected = {"platform": platform.kind} | FACTS[kind] if kind == "MLStack" else FACTS[kind]
+    assert graph.one(f"mlops:index:{kind}").inputs == expected
 
 
-def test_sources_are_told_without_credentials_and_what_was_declared_of_them(graph: Graph) -> None:
+def test_sources_are_told_without_credentials_and_what_was_declared_of_them(
+    platform: PlatformUnderTest, graph: Graph
+) -> None:
     sources = graph.one("mlops:index:Dataset").inputs["sources"]
+    where = {"local": ("file", "data/flights.csv"), "kubernetes": ("s3", "s3://warehouse/flights.csv")}
+    kind, origin = where[platform.kind]
     assert sources["flights"] == {
-        "kind": "file",
-        "origin": "data/flights.csv",
+        "kind": kind,
+        "origin": origin,
         "classification": "public",
         "classificationDeclared": True,
         "retention": 90 * DAY,
@@ -198,7 +202,7 @@ def test_a_monitor_tells_what_it_watches_and_whom_it_tells(graph: Graph) -> None
 
 def test_facts_are_known_and_betray_nothing(platform: PlatformUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 64)
-    graph = platform.declare(variants()["full"].located(Path.cwd()).in_environment("prod"))
+    graph = platform.declare(platform.spec().in_environment("prod"))
     assert graph.one("mlops:index:MLStack").inputs["environment"] == "prod"
     for component in components(graph):
         assert component.inputs, f"{component.type} tells nothing"
@@ -223,18 +227,17 @@ def test_every_resource_is_below_a_component_and_carries_its_name(graph: Graph) 
             assert resource.name.startswith(f"{made[resource.parent].name}-"), resource.name
 
 
-def test_endpoints_come_up_before_there_is_a_model(graph: Graph) -> None:
-    pipeline = graph.one("mlops:index:TrainingPipeline")
-    runs = {resource.urn for resource in graph.children(pipeline)}
+def test_endpoints_come_up_before_there_is_a_model(platform: PlatformUnderTest, graph: Graph) -> None:
+    run = graph.one(platform.run)
     served = [child for endpoint in graph.of("mlops:index:Endpoint") for child in graph.children(endpoint)]
     assert served
-    assert all(not child.depends_on & runs for child in served)
-    assert all({child.urn for child in served} <= run.depends_on for run in graph.children(pipeline))
+    assert all(run.urn not in child.depends_on for child in served)
+    assert {child.urn for child in served} <= run.depends_on
 
 
 def test_a_preview_knows_no_outputs_and_works(platform: PlatformUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 64)
-    full = variants()["full"].located(Path.cwd())
+    full = platform.spec()
     previewed = capture(lambda: mlops.MLStack("stack", full), outputs=lambda _: {})
     assert {(each.type, each.name) for each in previewed.resources} == {
         (each.type, each.name) for each in platform.declare(full).resources
@@ -247,7 +250,7 @@ def test_components_are_usable_without_a_stack(platform: PlatformUnderTest) -> N
         registry = mlops.ModelRegistry("alone", spec.Registry(), identity=identity, platform=made)
         mlops.Endpoint("alone", spec.RestEndpoint(kind="rest", name="alone"), registry=registry, platform=made)
 
-    graph = platform.run(program)
+    graph = platform.compose(program)
     assert graph.of("mlops:index:MLStack") == []
     endpoint = graph.one("mlops:index:Endpoint")
     assert graph.outputs[endpoint.urn]["model"] == "alone"

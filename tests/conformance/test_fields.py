@@ -12,22 +12,17 @@ import pytest
 
 from pulumi_mlops.spec import Spec, SpecError
 from pulumi_mlops.testing.fields import Change, changes
-from tests.conformance.conftest import PlatformUnderTest
-from tests.unit.spec.alternatives import ALTERNATIVES, variants
-
-SPECS = variants()
+from tests.conformance.conftest import PLATFORMS, PlatformUnderTest
 
 
-def once() -> Iterator[tuple[str, Change]]:
-    """Each field once, in the first variant that sets it."""
-    seen: set[str] = set()
-    for variant, spec in SPECS.items():
-        found = [change for change in changes(spec, ALTERNATIVES) if change.field not in seen]
-        seen |= {change.field for change in found}
-        yield from ((variant, change) for change in found)
-
-
-CHANGES = list(once())
+def cases() -> Iterator[Any]:
+    """Each field of each platform once, in the first of its specs that sets it."""
+    for platform in PLATFORMS:
+        seen: set[str] = {"platform.kind"}  # what the platforms differ in
+        for name, spec in platform.specs().items():
+            for change in changes(spec, platform.alternatives, known=seen):
+                seen.add(change.field)
+                yield pytest.param(platform, name, change, id=f"{platform.kind}-{name}:{change.path}")
 
 
 def declared(platform: PlatformUnderTest, spec: Spec, *, everywhere: bool = False) -> Any:
@@ -51,28 +46,28 @@ def limits_of_a_large_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("limits_of_a_large_machine")
-@pytest.mark.parametrize(("variant", "change"), CHANGES, ids=[f"{v}:{c.path}" for v, c in CHANGES])
+@pytest.mark.parametrize(("platform", "variant", "change"), cases(), indirect=["platform"])
 def test_a_change_changes_what_is_declared(platform: PlatformUnderTest, variant: str, change: Change) -> None:
     everywhere = change.field.startswith("environments")
     try:
-        before = declared(platform, SPECS[variant], everywhere=everywhere)
+        before = declared(platform, platform.spec(variant), everywhere=everywhere)
         after = declared(platform, change.spec, everywhere=everywhere)
     except (SpecError, pulumi.RunError) as error:
         refused = str(error)
     else:
         assert before != after, f"{change.path} changes nothing on {platform.kind}"
         return
-    _, *steps = change.path.split(".")
-    assert any(step in refused for step in (steps[0], steps[-1])), "a refusal names the field, or its section"
+    section, *steps = change.path.split(".")
+    named = (f"{section}:", steps[0], steps[-1])
+    assert any(step in refused for step in named), "a refusal names the field, or its section"
 
 
 def test_the_same_spec_declares_the_same(platform: PlatformUnderTest) -> None:
-    full = SPECS["full"]
-    assert declared(platform, full) == declared(platform, full)
+    assert declared(platform, platform.spec()) == declared(platform, platform.spec())
 
 
 def test_no_secret_is_declared_in_clear(platform: PlatformUnderTest) -> None:
-    graph = platform.declare(SPECS["full"].located(Path.cwd()))
+    graph = platform.declare(platform.spec())
     holders = {resource.type for resource in graph.resources if "s3cret-canary" in json.dumps(dict(resource.inputs))}
-    # The one resource that carries it does so as a Pulumi secret; see its class.
-    assert holders == {"mlops-local:index:SecretFile"}
+    # The one kind of resource that carries it does so as a Pulumi secret; see its class.
+    assert holders <= {platform.secret}
