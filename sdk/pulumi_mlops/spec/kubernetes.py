@@ -174,6 +174,19 @@ class Gateway(Section):
     namespace: Object
     """Its namespace."""
 
+    proxy_namespace: Object | None = None
+    """Namespace of the proxies that carry its traffic, whose requests are let in. Default: the Gateway's."""
+
+
+class Argo(Section):
+    """Argo's server, which takes the events that start runs."""
+
+    url: Url
+    """Its address as the cluster reaches it (`https://argo-server.argo.svc:2746`)."""
+
+    certificate: SecretRef | None = None
+    """Certificate of the authority that signed the server's (PEM). Default: those that Alertmanager trusts."""
+
 
 class Monitoring(Section):
     """Prometheus, Alertmanager and Grafana, which exist."""
@@ -264,6 +277,13 @@ class Kubernetes(Section):
     gateway: Gateway | None = None
     """The Gateway of endpoints with a public host name. Default: none."""
 
+    ingress_namespace: Object = "istio-system"
+    """Namespace of Knative's ingress, whose requests are let in where `deployment_mode` is Knative.
+    Default: istio-system."""
+
+    argo: Argo | None = None
+    """Argo's server. Default: none; needed by `retraining.triggers.drift`."""
+
     monitoring: Monitoring | None = None
     """Prometheus and its companions. Default: none; needed by monitors, alerts and canaries with limits."""
 
@@ -293,6 +313,9 @@ class Kubernetes(Section):
         if self.tracking.volume is None and self.images.postgres is not None:
             message = "postgres has no effect: without tracking.volume none is made"
             yield Mistake("MLOPS-S033", message, at=("images", "postgres"), hint="Take it out.")
+        if "ingress_namespace" in self.model_fields_set and self.deployment_mode != "Knative":
+            message = "ingress_namespace has no effect: Knative does not run the endpoints"
+            yield Mistake("MLOPS-S033", message, at=("ingress_namespace",), hint="Take it out.")
         if not self.production:
             return
         for name in self.images.by_tag():

@@ -150,7 +150,8 @@ _KUBERNETES: dict[str, Any] = {
     },
     "spot": {"label": "example.com/capacity", "value": "spot"},
     "deployment_mode": "Standard",
-    "gateway": {"name": "public", "namespace": "gateways"},
+    "gateway": {"name": "public", "namespace": "gateways", "proxy_namespace": "envoy"},
+    "argo": {"url": "https://argo-server.argo.svc:2746", "certificate": "secret:argo/ca.crt"},
     "monitoring": {
         "url": "http://prometheus.observability:9090",
         "namespace": "observability",
@@ -189,6 +190,13 @@ _KUBERNETES_VARIANTS: dict[str, Together] = {
             "platform.kubernetes.tracking": {"database": "secret:mlflow/url"},
             "platform.kubernetes.images.postgres": ABSENT,
             "platform.kubernetes.queue": {"cluster_queue": "shared"},
+        }
+    ),
+    "knative": Together(
+        {
+            "platform.kubernetes.deployment_mode": "Knative",
+            "platform.kubernetes.ingress_namespace": "kourier-system",
+            "endpoints[0].host": ABSENT,
         }
     ),
     "shared": Together(
