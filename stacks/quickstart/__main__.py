@@ -1,4 +1,5 @@
-"""The quickstart: everything that mlops.yaml declares, on this machine."""
+"""The quickstart: everything that mlops.yaml declares, on this machine or in a cluster (`pulumi config set environment
+kubernetes`)."""
 
 import pulumi
 
@@ -12,4 +13,6 @@ pulumi.export("endpoints", stack.endpoints)
 pulumi.export("status", stack.status)
 pulumi.export("version", stack.version)
 pulumi.export("tracking_uri", stack.tracking_uri)
-pulumi.export("data_dir", str(spec.resolve(spec.platform.local.data_dir)))
+pulumi.export("store", stack.store_uri)
+if spec.platform.kind == "local":
+    pulumi.export("data_dir", str(spec.resolve(spec.platform.local.data_dir)))

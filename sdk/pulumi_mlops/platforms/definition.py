@@ -67,7 +67,12 @@ def definition(plan: PipelinePlan, placement: Placement) -> Definition:
             "online_store": placement.online_store,
             "min_free_disk": placement.min_free_disk,
             "code": code(plan.code, placement.directory, placement.code),
-            "sources": sources(plan.data.sources, placement.directory, placement.secret),
+            "sources": sources(
+                plan.data.sources,
+                placement.directory,
+                placement.secret,
+                endpoint_url=(placement.bucket or {}).get("endpoint_url"),
+            ),
             "views": views(plan.features),
             "training": training,
             "evaluation": evaluation,
@@ -100,12 +105,26 @@ def code(declared: Code, directory: Path, mounted: Path | None = None) -> dict[s
     return {**declared.model_dump(mode="json"), "directory": str(mounted or absolute(declared.directory, directory))}
 
 
-def sources(declared: dict[str, Source], directory: Path, secret: Callable[[str], str]) -> dict[str, dict[str, Any]]:
-    """The sources as the runtime reads them: what the URI addresses said, paths absolute, passwords as references."""
+def sources(
+    declared: dict[str, Source],
+    directory: Path,
+    secret: Callable[[str], str],
+    *,
+    endpoint_url: str | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The sources as the runtime reads them: what the URI addresses said, paths absolute, passwords as references.
+
+    Arguments:
+        declared: the spec's sources.
+        directory: folder that relative paths start from.
+        secret: see `Placement`.
+        endpoint_url: service of the `s3` sources that name none.
+    """
     return {
         name: {
             **source.model_dump(mode="json"),
             "kind": source.kind,
+            "endpoint_url": source.endpoint_url or (endpoint_url if source.kind == "s3" else None),
             "uri": source.uri
             if source.kind != "file"
             else str(absolute(Path(source.uri.removeprefix("file://")), directory)),

@@ -147,7 +147,8 @@ class Source(Section):
     """Reference to the database's password. Default: none."""
 
     endpoint_url: str | None = None
-    """Endpoint of an S3-compatible store. Default: AWS."""
+    """Endpoint of an S3-compatible store. Default: AWS; in a cluster the platform's own store
+    (`platform.kubernetes.store.endpoint_url`)."""
 
     transform: EntryPoint | None = None
     """Function that takes the table as read (pandas DataFrame) and returns the table to keep. Default: none."""

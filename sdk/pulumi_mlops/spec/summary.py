@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pulumi_mlops.spec.endpoints import BatchEndpoint, RestEndpoint
 from pulumi_mlops.spec.model import Spec
+from pulumi_mlops.spec.platform import Platform
 
 
 def summary(spec: Spec) -> dict[str, str]:
@@ -13,7 +14,7 @@ def summary(spec: Spec) -> dict[str, str]:
     training, triggers = spec.training, spec.retraining.triggers
     lines = {
         "model": f"{spec.identity.name}, {training.task}; owner {spec.identity.owner}, risk {spec.identity.risk_tier}",
-        "platform": f"{spec.platform.kind}, data in {spec.platform.local.data_dir}",
+        "platform": _platform(spec.platform),
         "data": _names(spec.data.sources, "source"),
         "features": _features(spec),
         "training": _training(spec),
@@ -36,6 +37,12 @@ def summary(spec: Spec) -> dict[str, str]:
         "environments": ", ".join(sorted(spec.environments)),
     }
     return {name: line for name, line in lines.items() if line}
+
+
+def _platform(platform: Platform) -> str:
+    if platform.kubernetes is None:
+        return f"{platform.kind}, data in {platform.local.data_dir}"
+    return f"{platform.kind}, namespace {platform.kubernetes.namespace}, store {platform.kubernetes.store.uri}"
 
 
 def _features(spec: Spec) -> str:
