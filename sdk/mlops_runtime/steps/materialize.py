@@ -13,7 +13,7 @@ from mlops_runtime.errors import LimitError
 from mlops_runtime.steps.base import report_nothing
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.locks import exclusive
-from mlops_runtime.stores.online import KEY, TIMESTAMP, OnlineStore, OnlineStoreError, entity_key
+from mlops_runtime.stores.online import KEY, TIMESTAMP, FeatureWriter, OnlineStore, OnlineStoreError, entity_key
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,15 +78,14 @@ def materialize_views(
         Number of entities written, by view.
 
     Raises:
+        BadInputError: the connection to an online store elsewhere is malformed or missing.
         LimitError: the disk is full.
         OSError: a store can't be written.
     """
-    from mlops_runtime.stores.repository import write_repository
-
     store = Store(definition.store)
-    write_repository(store, definition, views)
-    online = OnlineStore(store.online_db)
+    online: FeatureWriter | None = None
     try:
+        online = _open(store, definition, views)
         written = {}
         for name, view in views.items():
             if definition.views[name].online:
@@ -98,10 +97,25 @@ def materialize_views(
             raise LimitError(f"{error}; free some space there, then run again") from error
         raise OSError(str(error)) from error
     finally:
-        online.close()
+        if online is not None:
+            online.close()
 
 
-def _materialize(store: Store, online: OnlineStore, view: View) -> int:
+def _open(store: Store, definition: Definition, views: dict[str, View]) -> FeatureWriter:
+    """The online store that the definition names, which knows all views."""
+    if definition.online_store is None:
+        from mlops_runtime.stores.repository import write_repository
+
+        write_repository(store, definition, views)
+        return OnlineStore(store.online_db)
+    from mlops_runtime.stores.feast_online import FeastOnlineStore
+
+    feast = FeastOnlineStore(definition.online_store)
+    feast.register(store, definition, views)
+    return feast
+
+
+def _materialize(store: Store, online: FeatureWriter, view: View) -> int:
     import polars as pl
 
     from mlops_runtime.stores.disk import write_table
@@ -117,7 +131,10 @@ def _materialize(store: Store, online: OnlineStore, view: View) -> int:
         keys = _keys_of(written) if written.exists() else view.keys
         if not _holds(online, view, before, keys):
             before = newest.clear()
-        if keys != view.keys or before.schema != newest.schema:
+        anew = keys != view.keys
+        if anew:
+            changed, gone = newest, newest.select(view.keys).clear()
+        elif before.schema != newest.schema:
             changed, gone = newest, before.select(keys)
         else:
             changed = newest.join(before, on=newest.columns, how="anti", nulls_equal=True)
@@ -125,9 +142,9 @@ def _materialize(store: Store, online: OnlineStore, view: View) -> int:
             if view.timestamp is not None:
                 older = changed.join(before.select(*keys, pl.col(view.timestamp).alias("__before")), on=keys)
                 gone = pl.concat([gone, older.filter(pl.col(view.timestamp) < pl.col("__before")).select(keys)])
-        if changed.is_empty() and gone.is_empty() and written.exists():
+        if changed.is_empty() and gone.is_empty() and written.exists() and not anew:
             return 0
-        online.write(view.name, _rows(changed, view), gone=gone.iter_rows())
+        online.write(view.name, _rows(changed, view), gone=gone.iter_rows(), anew=anew)
         write_table(newest, written, metadata={"keys": json.dumps(view.keys)})
     return changed.height
 
@@ -139,9 +156,9 @@ def _keys_of(written: Path) -> list[str]:
     return keys
 
 
-def _holds(online: OnlineStore, view: View, before: pl.DataFrame, keys: list[str]) -> bool:
+def _holds(online: FeatureWriter, view: View, before: pl.DataFrame, keys: list[str]) -> bool:
     """Whether the online store is the one that was written to, and not made anew in the meantime."""
-    if before.is_empty():
+    if before.is_empty() or keys != view.keys:
         return True
     return online.read(view.name, [entity_key(before.select(keys).row(0))], view.features)[0] is not None
 

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import orjson
 
@@ -31,6 +31,46 @@ def entity_key(values: Sequence[str | int]) -> str:
     return orjson.dumps(list(values)).decode()
 
 
+def feast_name(view: str) -> str:
+    """A view's name in Feast, which knows no dashes; names of the spec have no underscores, so that none collide."""
+    return view.replace("-", "_")
+
+
+class FeatureReader(Protocol):
+    """Where a server looks features up.
+
+    Attributes:
+        remote: whether a lookup waits for another machine, and so never happens on an event loop.
+    """
+
+    remote: ClassVar[bool]
+
+    def read(
+        self, view: str, keys: Sequence[str], features: Sequence[str], *, not_before: float | None = None
+    ) -> list[tuple[Any, ...] | None]:
+        """See `OnlineStore.read`."""
+
+    def close(self) -> None:
+        """Give connections back."""
+
+
+class FeatureWriter(FeatureReader, Protocol):
+    """Where a step writes the latest values."""
+
+    def create(self, view: str, columns: Mapping[str, str]) -> None:
+        """See `OnlineStore.create`."""
+
+    def write(
+        self,
+        view: str,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        gone: Iterable[Sequence[str | int]] = (),
+        anew: bool = False,
+    ) -> int:
+        """See `OnlineStore.write`."""
+
+
 class OnlineStore:
     """The latest values of every view, in one SQLite file in WAL mode: readers never wait for a writer.
 
@@ -40,6 +80,8 @@ class OnlineStore:
         path: the database; a writer creates it.
         read_only: open for reading, as a server does.
     """
+
+    remote: ClassVar[bool] = False
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
@@ -72,7 +114,14 @@ class OnlineStore:
         except sqlite3.Error as error:
             raise OnlineStoreError(f"online store {self._path}, view {view!r}: {error}") from error
 
-    def write(self, view: str, rows: Iterable[Mapping[str, Any]], *, gone: Iterable[Sequence[str | int]] = ()) -> int:
+    def write(
+        self,
+        view: str,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        gone: Iterable[Sequence[str | int]] = (),
+        anew: bool = False,
+    ) -> int:
         """Insert or replace entities in one transaction; an older event never replaces a newer one.
 
         Args:
@@ -81,6 +130,7 @@ class OnlineStore:
                 have the same keys.
             gone: keys whose rows are deleted first, in the same transaction: of entities that are no more, or whose
                 newest event was taken back.
+            anew: delete all rows first, in the same transaction: the view has other keys than before.
 
         Returns:
             Number of rows given.
@@ -111,6 +161,8 @@ class OnlineStore:
         try:
             connection = self._connection()
             with connection:
+                if anew:
+                    connection.execute(f"DELETE FROM {_table(view)}")  # noqa: S608 - identifiers are quoted
                 connection.executemany(
                     f"DELETE FROM {_table(view)} WHERE {KEY} = ?",  # noqa: S608 - identifiers are quoted
                     ((entity_key(key),) for key in gone),
