@@ -149,7 +149,13 @@ def test_training_cluster(declared: Declared) -> None:
     settings = spec.Compute(cpu=0.5, memory=2**20, time_limit=timedelta(minutes=5))
     graph = declared(lambda parts: mlops.TrainingCluster("c", settings, platform=parts.platform))
     assert children(graph, "TrainingCluster") == []
-    assert component(graph, "TrainingCluster").inputs == {"cpu": 0.5, "memory": 2**20, "timeLimit": 300.0}
+    assert component(graph, "TrainingCluster").inputs == {
+        "cpu": 0.5,
+        "memory": 2**20,
+        "timeLimit": 300.0,
+        "gpu": 0,
+        "spot": False,
+    }
     assert outputs(graph, "TrainingCluster")["uri"].startswith("process://")
 
 
@@ -206,7 +212,9 @@ def test_training_pipeline(declared: Declared, tmp_path: Path) -> None:
     definition = json.loads(run.inputs["definition"])
     assert definition["training"]["inputs"] == ["age"]
     assert definition["registry"]["approval"] == "manual"
-    assert definition["endpoints"] == [{"name": "online", "kind": "rest", "enrichment": False, "inference_service": None}]
+    assert definition["endpoints"] == [
+        {"name": "online", "kind": "rest", "enrichment": False, "inference_service": None}
+    ]
     # The run waits for what it deploys to, and for the sources that it reads.
     needed = {graph.one("mlops-local:index:Service").urn, graph.one("mlops-local:index:Dataset").urn}
     assert needed <= run.depends_on
