@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import pulumi
 
 from pulumi_mlops.platforms.claims import Claims
 from pulumi_mlops.platforms.kubernetes import names
 from pulumi_mlops.platforms.kubernetes.access import Accounts
-from pulumi_mlops.platforms.kubernetes.network import Network, Outside, Pods
+from pulumi_mlops.platforms.kubernetes.network import Network, Pods
+from pulumi_mlops.platforms.kubernetes.network import port_of as port_of
 from pulumi_mlops.platforms.kubernetes.objects import Objects
 from pulumi_mlops.platforms.kubernetes.secrets import Secrets
+from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
 STORE: Final = Path("/store")
@@ -36,7 +38,7 @@ class Cluster:
     Attributes:
         objects, accounts, network, secrets: where objects, service accounts, flows and secrets are made.
         regions: regions that each model's pods may be in, by the model's name; none: any.
-        labels: labels of everything that governance asks for, by the model's name.
+        model_annotations: what the objects of each model carry, by the model's name.
     """
 
     def __init__(
@@ -50,12 +52,17 @@ class Cluster:
         self.name, self.settings, self.directory = name, settings, directory
         self.namespace = settings.namespace
         labels = {"app.kubernetes.io/part-of": "mlops", "app.kubernetes.io/managed-by": "pulumi"}
-        self.objects = Objects(self.namespace, labels, {}, provider, platform)
+        self.objects = Objects(self.namespace, labels, {}, provider, platform, name)
         self.accounts = Accounts(self.objects, settings.service_account_annotations)
         self.network = Network(self.objects)
         self.secrets = Secrets(self.objects, settings.secret_store, name)
         self.claim = Claims().claim
         self.regions: dict[str, Sequence[str]] = {}
+        self.model_annotations: dict[str, Mapping[str, str]] = {}
+
+    def of(self, identity: Identity) -> AbstractContextManager[None]:
+        """Have the objects that are declared meanwhile carry the annotations of a model."""
+        return self.objects.annotated(self.model_annotations.get(identity.name, {}))
 
     @property
     def tracking_uri(self) -> str:
@@ -72,9 +79,9 @@ class Cluster:
         """Environment of a container that reads the store."""
         store = self.settings.store
         environment: list[dict[str, Any]] = [{"name": "AWS_REGION", "value": store.region}]
-        if store.credentials is not None:
+        if store.secret_name is not None:
             environment += [
-                {"name": key, "valueFrom": {"secretKeyRef": {"name": store.credentials, "key": key}}}
+                {"name": key, "valueFrom": {"secretKeyRef": {"name": store.secret_name, "key": key}}}
                 for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
             ]
         return environment
@@ -87,13 +94,14 @@ class Cluster:
 
     def store_flow(self, client: Pods) -> None:
         """Let pods reach the store."""
-        self.network.allow(client, Outside("store"), port_of(self.settings.store.endpoint_url or "https://s3"))
+        self.network.reach(client, "store", self.settings.store.endpoint_url or "https://s3.amazonaws.com")
 
     def tracking_flow(self, client: Pods) -> None:
         """Let pods reach MLflow."""
-        uri = self.settings.tracking.uri
-        server = Pods("mlflow", component("mlflow")) if uri is None else Outside("mlflow")
-        self.network.allow(client, server, MLFLOW_PORT if uri is None else port_of(uri))
+        if self.settings.tracking.uri is None:
+            self.network.allow(client, Pods("mlflow", component("mlflow")), MLFLOW_PORT)
+        else:
+            self.network.reach(client, "mlflow", self.settings.tracking.uri)
 
 
 def component(name: str, instance: str | None = None) -> dict[str, str]:
@@ -150,9 +158,3 @@ def config_volume(
 
 
 _CONFIG_MAP_BYTES: Final = 1_000_000
-
-
-def port_of(url: str) -> int:
-    """TCP port of an address."""
-    parts = urlsplit(url)
-    return parts.port or {"https": 443, "http": 80}.get(parts.scheme, 443)

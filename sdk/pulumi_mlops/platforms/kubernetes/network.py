@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pulumi_mlops.platforms.kubernetes import names
 from pulumi_mlops.platforms.kubernetes.objects import Objects
+
+SYSTEM: Final = "kube-system"
+"""Namespace of the cluster's DNS."""
+
+NODE_LOCAL_DNS: Final = "169.254.20.10/32"
+"""Where NodeLocal DNSCache answers on each node, by its documented default; it runs on the node's own network."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +23,7 @@ class Pods:
 
     Arguments:
         name: what they are called in the names of policies.
-        labels: their labels.
+        labels: their labels; none: all of the namespace.
         namespace: another namespace than the platform's.
     """
 
@@ -27,7 +34,8 @@ class Pods:
 
 @dataclass(frozen=True)
 class Outside:
-    """Anything outside of the cluster's pods, such as the store or the API server.
+    """Anything at a port, within the cluster or beyond it, such as the store, the API server or a database whose
+    address is a secret.
 
     Arguments:
         name: what it is called in the names of policies.
@@ -45,7 +53,17 @@ class Network:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._made: set[str] = set()
+        self._made: dict[str, dict[str, Any]] = {}
+
+    def deny_by_default(self) -> None:
+        """Close the namespace for all its pods in both directions, but for questions to the cluster's DNS.
+
+        Whatever is declared later comes after that.
+        """
+        self._add("default-deny", {}, {"policyTypes": ["Ingress", "Egress"]})
+        peers = [_peer(Pods("dns", {"k8s-app": "kube-dns"}, SYSTEM)), {"ipBlock": {"cidr": NODE_LOCAL_DNS}}]
+        ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+        self._add("all-to-dns", {}, {"policyTypes": ["Egress"], "egress": [{"to": peers, "ports": ports}]})
 
     def allow(self, client: Pods, server: Pods | Outside, *ports: int) -> None:
         """Let a client open TCP connections to a server; the same flow may be allowed many times.
@@ -53,35 +71,70 @@ class Network:
         Arguments:
             client: who opens connections.
             server: who listens.
-            ports: the server's TCP ports (of the pods, not of a Service).
+            ports: the server's TCP ports (of the pods, not of a Service); none: all.
         """
-        allowed = [{"protocol": "TCP", "port": port} for port in sorted(ports)]
+        allowed = [{"protocol": "TCP", "port": port} for port in sorted(ports)] or [{"protocol": "TCP"}]
+        suffix = "".join(f"-{port}" for port in sorted(ports))
         if client.namespace is None:
-            peers = [{"ipBlock": {"cidr": "0.0.0.0/0"}}] if isinstance(server, Outside) else [_peer(server)]
-            self._add(f"{client.name}-to-{server.name}", client, "Egress", {"to": peers, "ports": allowed})
+            rule = {"to": _anywhere() if isinstance(server, Outside) else [_peer(server)], "ports": allowed}
+            self._add(
+                f"{client.name}-to-{server.name}{suffix}", client.labels, {"policyTypes": ["Egress"], "egress": [rule]}
+            )
         if isinstance(server, Pods) and server.namespace is None:
-            self._add(f"{server.name}-from-{client.name}", server, "Ingress", {"from": [_peer(client)], "ports": allowed})
+            rule = {"from": [_peer(client)], "ports": allowed}
+            self._add(
+                f"{server.name}-from-{client.name}{suffix}",
+                server.labels,
+                {"policyTypes": ["Ingress"], "ingress": [rule]},
+            )
 
-    def _add(self, name: str, pods: Pods, direction: str, rule: dict[str, Any]) -> None:
-        ports = "-".join(str(port["port"]) for port in rule["ports"])
-        name = names.fit(f"{name}-{ports}")
-        if name in self._made:
-            return
-        self._made.add(name)
+    def reach(self, client: Pods, name: str, url: str) -> None:
+        """Let a client open connections to an address of the spec.
+
+        Arguments:
+            client: who opens connections.
+            name: what the server is called in the names of policies.
+            url: the address. For a Service of the cluster (`http://NAME.NAMESPACE.svc`) the pods' port may be another
+                than the Service's, so all TCP ports of that namespace are let through.
+        """
+        host = (urlsplit(url).hostname or "").removesuffix(".").removesuffix(".cluster.local").split(".")
+        if host[-1] != "svc" or len(host) != 3:  # NAME.NAMESPACE.svc
+            self.allow(client, Outside(name), port_of(url))
+        else:
+            self.allow(client, Pods(name, {}, host[1]))
+
+    def _add(self, name: str, labels: Mapping[str, str], policy: Mapping[str, Any]) -> None:
+        selector = {"matchLabels": dict(labels)} if labels else {}
         manifest = {
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
-            "spec": {
-                "podSelector": {"matchLabels": dict(pods.labels)},
-                "policyTypes": [direction],
-                direction.lower(): [rule],
-            },
+            "spec": {"podSelector": selector, **policy},
         }
-        self._objects.add(f"{name}-flow", manifest, name=name)
+        name = names.fit(name)
+        if self._made.get(name, manifest) != manifest:
+            # Other pods of the same name, such as the steps of another model.
+            name = names.fit(f"{name}-{names.digest(repr(manifest))}")
+        if name in self._made:
+            return
+        self._made[name] = manifest
+        made = self._objects.add(f"{self._objects.prefix}-{name}-flow", manifest, name=name)
+        if not labels:
+            self._objects.precede(made)
+
+
+def port_of(url: str) -> int:
+    """TCP port of an address."""
+    parts = urlsplit(url)
+    return parts.port or {"https": 443, "http": 80}.get(parts.scheme, 443)
 
 
 def _peer(pods: Pods) -> dict[str, Any]:
-    peer: dict[str, Any] = {"podSelector": {"matchLabels": dict(pods.labels)}}
+    peer: dict[str, Any] = {"podSelector": {"matchLabels": dict(pods.labels)} if pods.labels else {}}
     if pods.namespace is not None:
         peer["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": pods.namespace}}
     return peer
+
+
+def _anywhere() -> Sequence[Mapping[str, Any]]:
+    # Some network plugins (Cilium) hold an ipBlock to mean addresses beyond the cluster only.
+    return [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}, {"namespaceSelector": {}}]

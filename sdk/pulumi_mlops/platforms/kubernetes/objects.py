@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pulumi
@@ -32,7 +33,8 @@ _TYPES: Final[dict[tuple[str, str], Any]] = {
     ("scheduling.k8s.io/v1", "PriorityClass"): kubernetes.scheduling.v1.PriorityClass,
 }
 
-_CLUSTER_WIDE: Final = {"Namespace", "PriorityClass", "ClusterQueue", "ResourceFlavor"}
+CLUSTER_WIDE: Final = frozenset({"Namespace", "PriorityClass", "ClusterQueue", "ResourceFlavor"})
+"""Kinds that are in no namespace."""
 
 WAIT_MINUTES: Final = 10
 """How long an object is waited for; the official provider would wait for ever on a custom resource."""
@@ -45,6 +47,8 @@ class Objects:
         namespace: their namespace.
         labels, annotations: on all of them.
         provider: the Kubernetes provider, or None for the ambient one.
+        parent: the platform's component, which objects belong to that name no other.
+        prefix: beginning of the names of the platform's own resources.
     """
 
     def __init__(
@@ -54,11 +58,28 @@ class Objects:
         annotations: Mapping[str, str],
         provider: pulumi.ProviderResource | None,
         parent: pulumi.Resource,
+        prefix: str,
     ) -> None:
-        self.namespace = namespace
+        self.namespace, self.prefix = namespace, prefix
         self._labels, self._annotations, self._provider = dict(labels), dict(annotations), provider
         self._parent = parent
         self._first: list[pulumi.Resource] = []
+        self._theirs: dict[str, str] = {}
+        self._declared: dict[tuple[str, str], set[str]] = {}
+
+    @property
+    def declared(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """Names of the objects of the namespace that were declared so far, by `apiVersion` and kind."""
+        return {kind: frozenset(found) for kind, found in self._declared.items() if kind[1] not in CLUSTER_WIDE}
+
+    @contextmanager
+    def annotated(self, annotations: Mapping[str, str]) -> Iterator[None]:
+        """Have the objects that components declare meanwhile carry annotations; the platform's own do not."""
+        before, self._theirs = self._theirs, dict(annotations)
+        try:
+            yield
+        finally:
+            self._theirs = before
 
     def precede(self, resource: pulumi.Resource) -> None:
         """Make a resource that all later objects depend on, such as their namespace."""
@@ -92,10 +113,12 @@ class Objects:
             minutes: how long it is waited for.
         """
         kind = manifest["kind"]
+        self._declared.setdefault((manifest["apiVersion"], kind), set()).add(name)
         metadata: dict[str, Any] = {"name": name, "labels": {**self._labels, **(labels or {})}}
-        if both := {**self._annotations, **(annotations or {})}:
-            metadata["annotations"] = both
-        if kind not in _CLUSTER_WIDE:
+        theirs = {} if parent is None else self._theirs
+        if all_of_them := {**self._annotations, **theirs, **(annotations or {})}:
+            metadata["annotations"] = all_of_them
+        if kind not in CLUSTER_WIDE:
             metadata["namespace"] = self.namespace
         wait = f"{minutes:g}m"
         options = pulumi.ResourceOptions(

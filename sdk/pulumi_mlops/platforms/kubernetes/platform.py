@@ -124,17 +124,20 @@ class KubernetesPlatform(base.Platform):
         self, parent: pulumi.Resource, name: str, settings: Registry, identity: Identity
     ) -> base.BuiltRegistry:
         """See `base.Platform.model_registry`."""
-        return registry.build(self.cluster, parent, name, settings, identity)
+        with self.cluster.of(identity):
+            return registry.build(self.cluster, parent, name, settings, identity)
 
     def endpoint(
         self, parent: pulumi.Resource, name: str, settings: Endpoint, identity: Identity
     ) -> base.BuiltEndpoint:
         """See `base.Platform.endpoint`."""
-        return endpoint.build(self.cluster, parent, name, settings, identity)
+        with self.cluster.of(identity):
+            return endpoint.build(self.cluster, parent, name, settings, identity)
 
     def training_pipeline(self, parent: pulumi.Resource, name: str, plan: base.PipelinePlan) -> base.BuiltPipeline:
         """See `base.Platform.training_pipeline`."""
-        return training.build_pipeline(self.cluster, parent, name, plan)
+        with self.cluster.of(plan.identity):
+            return training.build_pipeline(self.cluster, parent, name, plan)
 
     def monitor(
         self,
@@ -148,7 +151,8 @@ class KubernetesPlatform(base.Platform):
         retrain: bool,
     ) -> base.BuiltMonitor:
         """See `base.Platform.monitor`."""
-        return monitor.build(self.cluster, parent, name, settings, endpoint, identity, retrain=retrain)
+        with self.cluster.of(identity):
+            return monitor.build(self.cluster, parent, name, settings, endpoint, identity, retrain=retrain)
 
     def continuous_training(
         self,
@@ -159,10 +163,12 @@ class KubernetesPlatform(base.Platform):
         pipeline: base.BuiltPipeline,
     ) -> None:
         """See `base.Platform.continuous_training`."""
-        retraining.build(self.cluster, parent, name, settings, plan)
+        with self.cluster.of(plan.identity):
+            retraining.build(self.cluster, parent, name, settings, plan)
 
     def delivery(
         self, parent: pulumi.Resource, name: str, settings: Delivery, identity: Identity
     ) -> base.BuiltDelivery:
         """See `base.Platform.delivery`."""
-        return delivery.build(self.cluster, parent, name, settings, identity)
+        with self.cluster.of(identity):
+            return delivery.build(self.cluster, parent, name, settings, identity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from pulumi_mlops.platforms.kubernetes import names
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
 USER: Final = 10001
@@ -68,7 +69,7 @@ def container(
     mounts: Sequence[Mapping[str, Any]] = (),
     **more: Any,
 ) -> dict[str, Any]:
-    """A container of a pod; `more` are further fields, such as ports and probes. `/tmp` is writable, the rest is not."""
+    """A container of a pod; `more` are further fields, such as ports and probes. Only `/tmp` is writable."""
     made: dict[str, Any] = {
         "name": name,
         "image": image,
@@ -114,6 +115,12 @@ def spec(
     }
 
 
+def priority_class(settings: Kubernetes, use: str) -> str:
+    """Name of the priority class of pods for some use (`serving`, `training`); the namespace tells it from others', for
+    such classes are cluster-wide."""
+    return names.fit(f"{settings.namespace}-{use}")
+
+
 def placement(
     settings: Kubernetes,
     *,
@@ -127,11 +134,14 @@ def placement(
     Arguments:
         settings: the platform's.
         regions: regions that `governance.regions` allows; none: any.
-        spread: labels of pods that are kept apart: over zones and nodes; strictly in production.
+        spread: labels of pods that are kept apart: over zones and nodes; strictly in production, where
+            such pods have the priority of serving, and others that of training.
         spot: whether nodes that may be taken away are tolerated.
         gpu: whether it needs nodes with GPUs.
     """
     made: dict[str, Any] = {}
+    if settings.production:
+        made["priorityClassName"] = priority_class(settings, "training" if spread is None else "serving")
     if regions:
         term = {"matchExpressions": [{"key": REGION, "operator": "In", "values": list(regions)}]}
         required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
@@ -139,7 +149,12 @@ def placement(
     if spread is not None:
         strictly = "DoNotSchedule" if settings.production else "ScheduleAnyway"
         made["topologySpreadConstraints"] = [
-            {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": when, "labelSelector": {"matchLabels": dict(spread)}}
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": when,
+                "labelSelector": {"matchLabels": dict(spread)},
+            }
             for key, when in ((ZONE, strictly), (HOST, "ScheduleAnyway"))
         ]
     tolerations = []

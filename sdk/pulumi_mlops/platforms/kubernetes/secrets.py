@@ -1,4 +1,4 @@
-"""Secrets that pods read: keys of Kubernetes Secrets, which exist, come from External Secrets, or from Pulumi's config."""
+"""Secrets that pods read: keys of Kubernetes Secrets that exist, come from External Secrets or from Pulumi's config."""
 
 from __future__ import annotations
 
@@ -53,7 +53,6 @@ class Secrets:
     def __init__(self, objects: Objects, store: SecretStore | None, prefix: str) -> None:
         self._objects, self._store, self._prefix = objects, store, prefix
         self._made: dict[str, pulumi.Resource] = {}
-        self._keys: dict[str, set[str]] = {}
 
     def key(self, reference: str) -> Key:
         """The key that a reference of the spec stands for; what it needs is made, once.
@@ -66,7 +65,9 @@ class Secrets:
         """
         kind, _, rest = reference.partition(":")
         if kind == "pulumi":
-            name = names.fit(f"{self._prefix}-" + re.sub(r"[^a-z0-9-]+", "-", rest.lower()).strip("-"))
+            readable = re.sub(r"[^a-z0-9-]+", "-", rest.lower()).strip("-")
+            # Keys hold more characters than names: the digest tells aB from a.b.
+            name = names.fit(f"{self._prefix}-{readable}-{names.digest(rest)}")
             if name not in self._made:
                 value = pulumi.Config().require_secret(rest)
                 manifest = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "stringData": {"value": value}}
@@ -76,7 +77,7 @@ class Secrets:
             raise pulumi.RunError(refusal(reference))
         name, _, key = rest.partition("/")
         if self._store is not None:
-            self._external(name, key)
+            self._external(name)
         return Key(name, key)
 
     def reference(self, reference: str) -> str:
@@ -92,7 +93,10 @@ class Secrets:
         """Volumes of a pod, and mounts of its container, for the files that references stand for."""
         secrets = sorted({self.key(reference).secret for reference in references})
         volumes = [
-            {"name": names.fit(f"secret-{name.replace('.', '-')}"), "secret": {"secretName": name, "defaultMode": 0o440}}
+            {
+                "name": names.fit(f"secret-{name.replace('.', '-')}"),
+                "secret": {"secretName": name, "defaultMode": 0o440},
+            }
             for name in secrets
         ]
         mounts = [
@@ -101,7 +105,7 @@ class Secrets:
         ]
         return volumes, mounts
 
-    def _external(self, name: str, key: str) -> None:
+    def _external(self, name: str) -> None:
         # One ExternalSecret for all keys of an entry: External Secrets reads the entry as a whole.
         if name in self._made:
             return
@@ -116,7 +120,7 @@ class Secrets:
                 "dataFrom": [{"extract": {"key": name}}],
             },
         }
-        self._made[name] = self._objects.add(f"external-{name}", manifest, name=name)
+        self._made[name] = self._objects.add(f"{self._prefix}-external-{name}", manifest, name=name)
 
 
 def refusal(reference: str) -> str:
