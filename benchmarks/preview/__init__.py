@@ -9,18 +9,13 @@ moment of the machine meets all of them; the fastest of the turns counts.
 from __future__ import annotations
 
 import json
-import os
-import resource
 import shutil
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import BenchmarkError, environment, figure, table, write_results
+from benchmarks.common import BenchmarkError, figure, table, write_results
+from benchmarks.preview.projects import declared, line, preview, project
 
 MODELS = (10, 30, 100)
 TURNS = 3
@@ -44,21 +39,21 @@ def run(out: Path) -> dict[str, float]:
     if shutil.which("pulumi") is None:
         raise BenchmarkError("no Pulumi engine on PATH; `make bench` brings one")
     with tempfile.TemporaryDirectory(prefix="bench-preview-") as folder:
-        projects = {name: _project(Path(folder), name) for name in PROGRAMS}
+        projects = {name: project(Path(folder), name, _program(name)) for name in PROGRAMS}
         _same_resources(projects)
         resources: dict[str, int] = {}
         seconds: dict[str, dict[int, float]] = {name: {} for name in PROGRAMS}
         cpu: dict[str, dict[int, float]] = {name: {} for name in PROGRAMS}
         for turn in range(TURNS + 1):
             for models in MODELS:
-                for name, project in projects.items():
-                    wall, worked, resources[f"{name}-{models}"] = _preview(project, models)
+                for name, made in projects.items():
+                    wall, worked, resources[f"{name}-{models}"] = preview(made, **_size(name, models))
                     if turn > 0:  # the first turn compiles and fills caches
                         seconds[name][models] = min(wall, seconds[name].get(models, wall))
                         cpu[name][models] = min(worked, cpu[name].get(models, worked))
     few, some, many = MODELS
     ours = seconds["stacks"]
-    slope, determination = _line(ours)
+    slope, determination = line(ours)
     early, late = (ours[some] - ours[few]) / (some - few), (ours[many] - ours[some]) / (many - some)
     sizes = [f"{models} models" for models in MODELS]
     rows = [
@@ -75,9 +70,9 @@ def run(out: Path) -> dict[str, float]:
         f"a further model: {1000 * slope:.1f} ms (R² {determination:.4f}); {1000 * early:.1f} ms from {few} to {some},"
     )
     print(f"{1000 * late:.1f} ms from {some} to {many}")
-    line = {"slope_ms": 1000 * slope, "r_squared": determination, "early_ms": 1000 * early, "late_ms": 1000 * late}
+    further = {"slope_ms": 1000 * slope, "r_squared": determination, "early_ms": 1000 * early, "late_ms": 1000 * late}
     write_results(
-        out, "preview", {"seconds": seconds, "cpu_seconds": cpu, "resources": resources, "further_model": line}
+        out, "preview", {"seconds": seconds, "cpu_seconds": cpu, "resources": resources, "further_model": further}
     )
     figure(
         out / "preview.png",
@@ -91,23 +86,13 @@ def run(out: Path) -> dict[str, float]:
     }
 
 
-def _line(seconds: dict[int, float]) -> tuple[float, float]:
-    """Slope of the least-squares line, and the coefficient of determination."""
-    slope, _ = statistics.linear_regression(list(seconds), list(seconds.values()))
-    return slope, statistics.correlation(list(seconds), list(seconds.values())) ** 2
-
-
-def _project(folder: Path, name: str) -> Path:
-    project = folder / name
-    project.mkdir()
+def _program(name: str) -> Path:
     # One program for both ways by hand.
-    program = HERE / ("stacks.py" if name == "stacks" else "handwritten.py")
-    (project / "__main__.py").write_text(program.read_text())
-    plugin = f"plugins:\n  providers:\n    - name: mlops-local\n      path: {Path(sys.executable).parent}\n"
-    (project / "Pulumi.yaml").write_text(f"name: bench\nruntime: python\n{plugin}")
-    (project / "backend").mkdir()
-    _pulumi(project, "stack", "init", "dev")
-    return project
+    return HERE / ("stacks.py" if name == "stacks" else "handwritten.py")
+
+
+def _size(name: str, models: int) -> dict[str, str]:
+    return {"BENCH_MODELS": str(models), "BENCH_COMPONENTS": "0" if name == "flat" else "1"}
 
 
 def _same_resources(projects: dict[str, Path]) -> None:
@@ -121,60 +106,10 @@ def _same_resources(projects: dict[str, Path]) -> None:
             raise BenchmarkError(f"the program {name} does not declare the same resources as ours")
 
 
-def _declared(project: Path) -> list[dict[str, Any]]:
-    """All resources of the largest program, without an engine; data directories get one name."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.preview.declared"],
-        cwd=project,
-        env=_environment(project, MODELS[-1]) | {"PYTHONPATH": str(HERE.parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise BenchmarkError(f"{project.name} fails without an engine:\n{done.stderr.strip()[-2000:]}")
-    return list(json.loads(done.stdout.replace(str(project), ANYWHERE).splitlines()[-1]))
-
-
-def _preview(project: Path, models: int) -> tuple[float, float, int]:
-    """Seconds of a preview, CPU seconds of all its processes, and how many resources it would make."""
-    began, worked = time.perf_counter(), _cpu_of_children()
-    text = _pulumi(project, "preview", "--stack", "dev", models=models)
-    taken, worked = time.perf_counter() - began, _cpu_of_children() - worked
-    created = [
-        line.split()[1] for line in text.splitlines() if line.strip().endswith("to create") and line.split()[0] == "+"
+def _declared(made: Path) -> list[dict[str, Any]]:
+    """All resources of the largest program; data directories get one name."""
+    text = declared(made, **_size(made.name, MODELS[-1]))
+    return [
+        {key: value for key, value in each.items() if key in ("type", "name", "inputs", "outputs")}
+        for each in json.loads(text.replace(str(made), ANYWHERE))
     ]
-    return taken, worked, int(created[-1])
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _pulumi(project: Path, *arguments: str, models: int = 0) -> str:
-    done = subprocess.run(
-        ["pulumi", *arguments, "--non-interactive"],
-        cwd=project,
-        env=_environment(project, models),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise BenchmarkError(f"pulumi {arguments[0]} of {project.name} failed:\n{(done.stdout + done.stderr)[-2000:]}")
-    return done.stdout
-
-
-def _environment(project: Path, models: int) -> dict[str, str]:
-    return {
-        **environment(),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PULUMI_BACKEND_URL": (project / "backend").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "benchmark",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_MLOPS_PYTHON": sys.executable,
-        "BENCH_MODELS": str(models),
-        "BENCH_COMPONENTS": "0" if project.name == "flat" else "1",
-    }

@@ -1,4 +1,5 @@
-"""Print the resources that the program in this folder declares, as JSON: types, names, inputs, names of outputs."""
+"""Print the resources that the program in this folder declares, as JSON: types, names, inputs, names of outputs,
+parents and dependencies."""
 
 import json
 import runpy
@@ -25,6 +26,9 @@ def main() -> None:
             "name": each.name,
             "inputs": each.inputs,
             "outputs": published.get((each.type, each.name)),
+            "urn": each.urn,
+            "parent": each.parent,
+            "depends_on": sorted(each.depends_on),
         }
         for each in graph.resources
     ]
