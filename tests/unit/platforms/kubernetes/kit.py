@@ -174,9 +174,9 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _merged(base: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Any]:
     changes = dict(sections)
-    if "kubernetes" in changes:
-        changes = merge(changes, {"platform": {"kubernetes": changes.pop("kubernetes")}, "kubernetes": None})
-    merged = merge(base, changes)
+    chosen = changes.pop("kubernetes", {})
+    # One after the other: merged with each other first, the keys that they take out would be forgotten.
+    merged = merge(merge(base, changes), {"platform": {"kubernetes": chosen}})
     assert isinstance(merged, dict)
     return merged
 
