@@ -11,13 +11,15 @@ from pulumi_mlops.platforms.kubernetes import pods
 from pulumi_mlops.platforms.kubernetes.cluster import MLFLOW_PORT, Cluster, component
 from pulumi_mlops.platforms.kubernetes.network import Outside, Pods
 from pulumi_mlops.platforms.kubernetes.secrets import Key
+from pulumi_mlops.spec.kubernetes import Kubernetes
 
 NAME: Final = "mlflow"
 WORKERS: Final = 2
 """Server processes of a replica: one answers while another streams an artefact."""
 
-RESOURCES: Final = pods.resources(1, 2 * 2**30)
-"""Of a replica: each process of MLflow 3 holds about 500 MB with its imports."""
+CPU: Final = 1.0
+MEMORY: Final = 2 * 2**30
+"""Cores and bytes of a replica: each process of MLflow 3 holds about 500 MB with its imports."""
 
 UPGRADE: Final = (
     "import os; from mlflow.db import commands; commands(['upgrade', os.environ['MLFLOW_BACKEND_STORE_URI']])"
@@ -27,6 +29,8 @@ UPGRADE: Final = (
 
 POSTGRES: Final = "postgres"
 POSTGRES_PORT: Final = 5432
+POSTGRES_CPU: Final = 0.5
+POSTGRES_MEMORY: Final = 512 * 2**20
 _DATA: Final = "/data"
 
 
@@ -34,6 +38,11 @@ def build(cluster: Cluster) -> None:
     """Make MLflow's server, unless one runs already."""
     if cluster.settings.tracking.uri is None:
         _server(cluster)
+
+
+def replicas(settings: Kubernetes) -> int:
+    """How many servers there are."""
+    return 2 if settings.production else 1
 
 
 def allowed_hosts(cluster: Cluster) -> str:
@@ -69,20 +78,22 @@ def _server(cluster: Cluster) -> None:
         command=["mlflow"],
         args=arguments,
         env=environment,
-        resources=RESOURCES,
+        resources=pods.resources(CPU, MEMORY),
         ports=[{"name": "http", "containerPort": MLFLOW_PORT}],
         startupProbe=_probe(failureThreshold=60),
         readinessProbe=_probe(),
         livenessProbe=_probe(failureThreshold=6),
     )
-    upgrade = pods.container("upgrade", image, command=["python", "-c", UPGRADE], env=environment, resources=RESOURCES)
+    upgrade = pods.container(
+        "upgrade", image, command=["python", "-c", UPGRADE], env=environment, resources=pods.resources(CPU, MEMORY)
+    )
     placed = pods.placement(settings, spread=labels)
     spec = pods.spec([server], account=account, placement=placed, initContainers=[upgrade])
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "spec": {
-            "replicas": 2 if settings.production else 1,
+            "replicas": replicas(settings),
             "selector": {"matchLabels": labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {"metadata": {"labels": labels}, "spec": spec},
@@ -169,7 +180,7 @@ def _postgres(cluster: Cluster, server: Pods) -> tuple[Key, list[pulumi.Resource
             {"name": "login", "mountPath": "/login", "readOnly": True},
             {"name": "sockets", "mountPath": "/var/run/postgresql"},
         ],
-        resources=pods.resources(0.5, 512 * 2**20),
+        resources=pods.resources(POSTGRES_CPU, POSTGRES_MEMORY),
         ports=[{"name": "postgres", "containerPort": POSTGRES_PORT}],
         startupProbe={**ready, "failureThreshold": 60},
         readinessProbe=ready,
