@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
+import string
 import subprocess
 import sys
 import textwrap
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tools.kubernetes.api import Api, RefusedError
+from tools.kubernetes.bed import Bed
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 STANDINS = REPOSITORY / "tools" / "standins" / "bin"
+CLUSTER = REPOSITORY / "tools" / "standins" / "cluster" / "bin"
 PROGRAM = """
 import pulumi
 import pulumi_mlops as mlops
@@ -189,6 +197,84 @@ class CloudProject(PulumiProject):
         )
 
 
+@dataclass
+class ClusterProject(PulumiProject):
+    """A project whose resources are made on the Kubernetes bed, by a stand-in provider (`tools/standins/cluster`).
+
+    Arguments:
+        bed: the cluster.
+        namespace: a name that no other test uses; the program makes it.
+        began: when, as the API server writes times.
+    """
+
+    bed: Bed
+    namespace: str
+    began: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {key: value for key, value in super().environment.items() if not key.startswith("PULUMI_K8S_")}
+        return {
+            **inherited,
+            "PATH": f"{CLUSTER}{os.pathsep}{inherited['PATH']}",
+            "KUBECONFIG": str(self.bed.kubeconfig),
+        }
+
+    def preview(self, *, check: bool = True) -> Outcome:
+        return self.pulumi("preview", "--diff", check=check)
+
+    def refresh(self) -> Outcome:
+        return self.pulumi("refresh", "--yes", "--skip-preview")
+
+    def change(self, old: str, new: str) -> None:
+        """Changes the program."""
+        program = self.folder / "__main__.py"
+        text = program.read_text()
+        assert old in text
+        program.write_text(text.replace(old, new))
+
+    def read(self, version: str, kind: str, name: str) -> dict[str, Any]:
+        """An object as it is now, in the project's namespace if its kind has any."""
+        metadata = {"name": name, "namespace": self.namespace}
+        return self.bed.api.read({"apiVersion": version, "kind": kind, "metadata": metadata})
+
+    def objects(self) -> set[tuple[str, str]]:
+        """Kind and name of the namespace and of all that a program manages in it, or has made in the cluster since."""
+        found = {
+            (each["kind"], each["metadata"]["name"])
+            for each in everything(self.bed.api, self.namespace)
+            if is_managed(each) and each["metadata"]["creationTimestamp"] >= self.began
+        }
+        return found | ({("Namespace", self.namespace)} if self.has_namespace() else set())
+
+    def has_namespace(self) -> bool:
+        try:
+            self.read("v1", "Namespace", self.namespace)
+        except RefusedError as error:
+            if error.reason != "NotFound":
+                raise
+            return False
+        return True
+
+
+def is_managed(document: dict[str, Any]) -> bool:
+    managers = document["metadata"].get("managedFields") or ()
+    return any(each["manager"].startswith("pulumi-kubernetes-") for each in managers)
+
+
+def everything(api: Api, namespace: str) -> list[dict[str, Any]]:
+    """Every object in a namespace, and every one that is in none."""
+    groups = [group["preferredVersion"]["groupVersion"] for group in api.request("GET", "/apis")["groups"]]
+    found = []
+    for root in ("/api/v1", *(f"/apis/{group}" for group in groups)):
+        for kind in api.request("GET", root)["resources"]:
+            if "/" not in kind["name"] and "list" in kind["verbs"]:
+                place = f"/namespaces/{namespace}" if kind["namespaced"] else ""
+                items = api.request("GET", f"{root}{place}/{kind['name']}")["items"]
+                found += [{**each, "kind": kind["kind"]} for each in items]
+    return found
+
+
 def post(url: str, body: Any, *, token: str | None = None) -> tuple[int, Any]:
     """Status and JSON body of a POST."""
     headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
@@ -260,3 +346,29 @@ def cloud_project(tmp_path: Path) -> Callable[[str], CloudProject]:
         return found
 
     return make
+
+
+@pytest.fixture
+def cluster_project(tmp_path: Path, bed: Bed, custom_resources: None) -> Iterator[Callable[..., ClusterProject]]:
+    """Makes a project from the text of a program and of other files by name; `$namespace` in them is the test's own."""
+    assert shutil.which("pulumi"), "no engine on PATH; run the tests with `make test`"
+    made: list[ClusterProject] = []
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def make(program: str, files: Mapping[str, str] | None = None) -> ClusterProject:
+        namespace = f"test-{secrets.token_hex(4)}"
+        folder, backend = tmp_path / namespace, tmp_path / f"{namespace}-backend"
+        folder.mkdir()
+        backend.mkdir()
+        texts = {"Pulumi.yaml": f"name: {namespace}\nruntime: python\n", "__main__.py": program, **(files or {})}
+        for name, text in texts.items():
+            (folder / name).write_text(string.Template(textwrap.dedent(text)).safe_substitute(namespace=namespace))
+        found = ClusterProject(folder, backend, bed, namespace, began)
+        made.append(found)
+        found.pulumi("stack", "init", "dev")
+        return found
+
+    yield make
+    for each in made:
+        with contextlib.suppress(RefusedError):  # it is gone with its stack, unless the test failed
+            bed.api.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": each.namespace}})

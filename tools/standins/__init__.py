@@ -1,1 +1,5 @@
-"""Resource providers for tests where the real ones can't be had: they accept anything and make nothing."""
+"""Resource providers for tests where the real ones can't be had.
+
+`bin/` has those that accept anything and make nothing; `cluster/bin/` has one for Kubernetes that applies what it is
+given to a real API server. A test chooses by what it puts on PATH.
+"""

@@ -10,62 +10,35 @@ as they came. Not imitated: schemas, validation, replacement, defaults, default 
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-import signal
 import sys
-import threading
-from concurrent import futures
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime import rpc
-from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2
 
 from pulumi_mlops.testing.lookups import ACCOUNT, LOOKUPS, PARTITION, REGION, LookupRefusedError
-from tools.engine.hosts.parent_watch import end_with_parent
+from tools.standins.plugin import Plugin, serve
 
-_UNRELEASED = "1.0.0"
 # Services whose ARNs name no region (IAM and S3 name neither region nor, for S3, account).
 _GLOBAL = ("cloudfront", "iam", "route53", "s3")
 
 
-class StandIn(provider_pb2_grpc.ResourceProviderServicer):
+class StandIn(Plugin):
     """Answers the engine for one package.
 
     Arguments:
         package: `aws`, `aws-native` or `kubernetes`.
     """
 
-    def __init__(self, package: str) -> None:
-        self.package = package
-
-    def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
-        # The engine refuses a plugin of another version than the SDK asks for, which is its own.
-        try:
-            return plugin_pb2.PluginInfo(version=version(f"pulumi-{self.package}"))
-        except PackageNotFoundError:
-            return plugin_pb2.PluginInfo(version=_UNRELEASED)
-
-    def GetSchema(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return provider_pb2.GetSchemaResponse(schema=json.dumps({"name": self.package}))
-
-    def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return provider_pb2.CheckResponse(inputs=request.news)
-
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self.Diff(request, context)
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
         return provider_pb2.ConfigureResponse(supportsPreview=True, acceptSecrets=True, acceptOutputs=False)
-
-    def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         lookup = LOOKUPS.get(request.tok)
@@ -159,19 +132,5 @@ def _name_object(inputs: struct_pb2.Struct, urn: str) -> None:
         metadata.struct_value.fields["name"].string_value = f"{_name(urn)}-{suffix}"
 
 
-def main() -> None:
-    """Serves until the engine ends; the port is the first line on standard output, as the engine expects."""
-    end_with_parent()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    server = grpc.server(futures.ThreadPoolExecutor(16), options=_GRPC_CHANNEL_OPTIONS)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(StandIn(sys.argv[1]), server)
-    print(server.add_insecure_port("127.0.0.1:0"), flush=True)
-    server.start()
-    stop.wait()
-    os._exit(0)
-
-
 if __name__ == "__main__":
-    main()
+    serve(StandIn(sys.argv[1]))

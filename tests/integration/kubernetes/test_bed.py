@@ -15,12 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.kubernetes_kit import on_the_bed
 from tools.kubernetes import build
 from tools.kubernetes.api import RefusedError
 from tools.kubernetes.bed import ROOT, Bed, running
 
-# All on one worker: they share a control plane of hundreds of MB. Its first build takes minutes.
-pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.timeout(1800)]
+pytestmark = on_the_bed
 
 
 def pod(name: str, namespace: str, **spec: Any) -> dict[str, Any]:

@@ -7,17 +7,19 @@ What a machine lacks (Go to build it, definitions of custom resources) skips exa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from tests.unit.platforms.kubernetes import kit
 from tools.kubernetes import build, crds
 from tools.kubernetes.bed import Bed, running
 
-MANIFESTS = Path(__file__).resolve().parents[4] / "shared" / "manifests"
+MANIFESTS = Path(__file__).resolve().parents[2] / "shared" / "manifests"
+
+# All on one worker: they share a control plane of hundreds of MB. Its first build takes minutes.
+on_the_bed = [pytest.mark.xdist_group("kubernetes"), pytest.mark.timeout(1800)]
 
 
 def missing(what: str) -> NoReturn:
@@ -48,19 +50,6 @@ def custom_resources() -> None:
 def namespace(bed: Bed) -> Iterator[str]:
     with bed.namespace() as name:
         yield name
-
-
-@pytest.fixture
-def restricted(bed: Bed) -> Iterator[str]:
-    """A namespace in which Pod Security admits restricted pods only, as in those that a stack makes."""
-    with bed.namespace({"pod-security.kubernetes.io/enforce": "restricted"}) as name:
-        yield name
-
-
-@pytest.fixture
-def accepted(bed: Bed, custom_resources: None, restricted: str) -> Callable[[Iterable[dict[str, Any]]], None]:
-    """Asserts that the API server takes objects (server-side apply, strict, dry run) in a restricted namespace."""
-    return lambda found: kit.accepted(bed.api, found, restricted)
 
 
 @pytest.fixture
