@@ -274,6 +274,10 @@ class Kubernetes(Section):
     """How KServe runs endpoints: as Deployments with a HorizontalPodAutoscaler, or as Knative services, which scale to
     zero. Default: Standard."""
 
+    mesh: Literal["none", "istio"] = "none"
+    """The service mesh that endpoints are in: Istio makes mutual TLS strict for them and lets only known namespaces
+    call; it must run with its CNI plugin, as its init containers need more than Pod Security allows. Default: none."""
+
     gateway: Gateway | None = None
     """The Gateway of endpoints with a public host name. Default: none."""
 

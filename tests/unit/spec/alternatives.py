@@ -150,6 +150,7 @@ _KUBERNETES: dict[str, Any] = {
     },
     "spot": {"label": "example.com/capacity", "value": "spot"},
     "deployment_mode": "Standard",
+    "mesh": "istio",
     "gateway": {"name": "public", "namespace": "gateways", "proxy_namespace": "envoy"},
     "argo": {"url": "https://argo-server.argo.svc:2746", "certificate": "secret:argo/ca.crt"},
     "monitoring": {

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltEndpoint
-from pulumi_mlops.platforms.kubernetes import endpoint_limits, feature_server, names, pods, route, serving_runtime
+from pulumi_mlops.platforms.kubernetes import endpoint_limits, feature_server, mesh, names, pods, route, serving_runtime
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster, component
 from pulumi_mlops.platforms.kubernetes.network import Pods
 from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, Endpoint, RestEndpoint
@@ -113,6 +113,7 @@ def _rest(
     secret = cluster.settings.store.secret_name
     account, needs = cluster.accounts.account(ACCOUNT, store=True, secrets=[] if secret is None else [secret])
     labels = component("serving", settings.name)
+    needs += mesh.build(cluster, parent, name, settings, labels)
     cluster.objects.add(
         f"{name}-service",
         {
@@ -174,7 +175,7 @@ def _predictor(
 ) -> dict[str, Any]:
     scale, standard = settings.scale, cluster.settings.deployment_mode == "Standard"
     made: dict[str, Any] = {
-        "labels": labels,
+        "labels": labels | (mesh.INJECT if cluster.settings.mesh == "istio" else {}),
         "minReplicas": scale.min,
         "maxReplicas": scale.max,
         "serviceAccountName": account,
