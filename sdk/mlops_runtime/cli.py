@@ -9,12 +9,16 @@ import getpass
 import os
 import signal
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlops_runtime.errors import BadInputError, StepError, disk_full
+from mlops_runtime.errors import BadInputError, SignalledError, StepError, disk_full
+
+if TYPE_CHECKING:
+    from mlops_runtime.steps.base import Run
 
 app = typer.Typer(
     name="mlops-runtime",
@@ -32,6 +36,18 @@ EndpointName = Annotated[str, typer.Option("--endpoint", help="Name of the endpo
 VersionNumber = Annotated[int | None, typer.Option("--version", help="Version. Default: the endpoint's deployed one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on the last line.")]
 RunId = Annotated[str | None, typer.Option(help="Identifier of the run.")]
+GitCommit = Annotated[str | None, typer.Option(help="Commit of the user's code. Default: that of its repository.")]
+OutputsFolder = Annotated[
+    Path | None, typer.Option("--outputs", help="Folder for a file for each output that is a single value.")
+]
+
+
+class Status(Enum):
+    """How Argo says that a workflow ended."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    ERROR = "Error"
 
 
 @app.command()
@@ -50,16 +66,12 @@ def pipeline(
     """
     from mlops_runtime.pipeline import run_pipeline
 
-    def interrupt(number: int, _: Any) -> None:
-        raise _SignalledError(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    _heed_signals()
     result = run_pipeline(
         definition,
         run_id,
         trigger=trigger,
-        requested_by=requested_by or getpass.getuser(),
+        requested_by=requested_by or _user(),
         if_changed=if_changed,
         progress=_say,
     )
@@ -84,34 +96,16 @@ def _add_step(name: str, summary: str) -> None:
         run_id: RunId = None,
         trigger: Trigger = "manual",
         requested_by: RequestedBy = None,
+        git_commit: GitCommit = None,
+        outputs: OutputsFolder = None,
         json: Json = False,
     ) -> None:
-        from mlops_runtime.pipeline import records
-        from mlops_runtime.pipeline.supervisor import ENVIRONMENT, read_definition
-        from mlops_runtime.pipeline.worker import commit_of, execute
-        from mlops_runtime.steps.base import Run
+        from mlops_runtime.pipeline.single import run_step
 
-        os.environ.update({**ENVIRONMENT, **os.environ})
-        content = read_definition(definition)
-        run = Run(
-            id=records.check_id(run_id) if run_id else records.new_id(),
-            definition=content,
-            trigger=trigger,
-            requested_by=requested_by or getpass.getuser(),
-            progress=_say,
-            git_commit=commit_of(content.code.directory),
-        )
+        _heed_signals()
         if run_id is None and name != "ingest":
             raise BadInputError(f"{name} works on what earlier steps made: give their run with --run-id")
-        run.store.create()
-        try:
-            outputs = execute(run, name)
-        except FileNotFoundError as error:
-            if Path(str(error.filename)).name != "step.json":
-                raise
-            missing = Path(str(error.filename)).parent.name
-            raise BadInputError(f"run {run.id} has no outputs of {missing}; run that step first") from None
-        _result(outputs, json)
+        _result(run_step(_run(definition, run_id, trigger, requested_by, git_commit), name, outputs), json)
 
 
 for _name, _summary in (
@@ -125,6 +119,48 @@ for _name, _summary in (
     ("deploy", "switch the endpoints to the version."),
 ):
     _add_step(_name, _summary)
+
+
+@app.command()
+def admit(
+    definition: DefinitionFile,
+    outputs: OutputsFolder = None,
+    trigger: Trigger = "manual",
+    run_id: RunId = None,
+    cooldown: Annotated[
+        float | None, typer.Option(help="Seconds since the last run's start in which none is made, unless by hand.")
+    ] = None,
+    new_data: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Source that must have changed since it was read last.")
+    ] = None,
+) -> None:
+    """Decide whether a triggered run is made: `go` (`true` or `false`) is written to the outputs."""
+    from mlops_runtime.pipeline.admission import admit as decide
+    from mlops_runtime.pipeline.single import write_outputs
+    from mlops_runtime.pipeline.supervisor import read_definition
+
+    content = read_definition(definition)
+    answer = decide(content, trigger=trigger, run_id=run_id, cooldown=cooldown, new_data=new_data)
+    _say(f"admit: {'run' if answer.go else 'no run'}: {answer.reason}")
+    if outputs is not None:
+        write_outputs(outputs, {"go": answer.go})
+
+
+@app.command()
+def finish(
+    definition: DefinitionFile,
+    run_id: Annotated[str, typer.Option(help="Identifier of the run.")],
+    status: Annotated[Status, typer.Option(help="How the workflow ended.")],
+    failures: Annotated[str, typer.Option(metavar="JSON", help="Argo's list of the nodes that failed.")] = "",
+    trigger: Trigger = "manual",
+    requested_by: RequestedBy = None,
+    git_commit: GitCommit = None,
+) -> None:
+    """Record the end of a run whose steps were run by themselves."""
+    from mlops_runtime.pipeline.ending import finish as end
+
+    ending = end(_run(definition, run_id, trigger, requested_by, git_commit), status.value, failures)
+    _say(": ".join(part for part in ("finish", ending.outcome, ending.message) if part))
 
 
 @app.command()
@@ -176,10 +212,16 @@ def batch(
     definition: DefinitionFile, endpoint: EndpointName, version: VersionNumber = None, json: Json = False
 ) -> None:
     """Score the table of a batch endpoint, once for each version and snapshot."""
+    from mlops_runtime.pipeline.single import run_command
     from mlops_runtime.pipeline.supervisor import read_definition
     from mlops_runtime.steps.batch import score
 
-    _result(score(read_definition(definition), endpoint, version=version, progress=_say), json)
+    content = read_definition(definition)
+
+    def work() -> Any:
+        return score(content, endpoint, version=version, progress=_say)
+
+    _result(run_command(content, "batch", work, endpoint=endpoint, version=version), json)
 
 
 @app.command()
@@ -187,19 +229,27 @@ def export(
     definition: DefinitionFile, endpoint: EndpointName, version: VersionNumber = None, json: Json = False
 ) -> None:
     """Write the bundle of an edge endpoint."""
+    from mlops_runtime.pipeline.single import run_command
     from mlops_runtime.pipeline.supervisor import read_definition
     from mlops_runtime.steps.export import export as write
 
-    _result(write(read_definition(definition), endpoint, version=version, progress=_say), json)
+    content = read_definition(definition)
+
+    def work() -> Any:
+        return write(content, endpoint, version=version, progress=_say)
+
+    _result(run_command(content, "export", work, endpoint=endpoint, version=version), json)
 
 
 @app.command()
 def materialize(definition: DefinitionFile, json: Json = False) -> None:
     """Bring the feature store up to date: offline, and the latest values online."""
+    from mlops_runtime.pipeline.single import run_command
     from mlops_runtime.pipeline.supervisor import read_definition
     from mlops_runtime.steps.materialize import materialize as write
 
-    _result({"entities": write(read_definition(definition), _say)}, json)
+    content = read_definition(definition)
+    _result({"entities": run_command(content, "materialize", lambda: write(content, _say))}, json)
 
 
 def _result(result: Any, wanted: bool) -> None:
@@ -209,12 +259,38 @@ def _result(result: Any, wanted: bool) -> None:
         typer.echo(TypeAdapter(Any).dump_json(result).decode())
 
 
-class _SignalledError(Exception):
-    """The command was told to stop."""
+def _run(definition: Path, run_id: str | None, trigger: str, requested_by: str | None, git_commit: str | None) -> Run:
+    from mlops_runtime.pipeline import records
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.pipeline.worker import commit_of
+    from mlops_runtime.steps.base import Run
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+    content = read_definition(definition)
+    return Run(
+        id=records.check_id(run_id) if run_id else records.new_id(),
+        definition=content,
+        trigger=trigger,
+        requested_by=requested_by or _user(),
+        progress=_say,
+        git_commit=git_commit or commit_of(content.code.directory),
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"  # a container's user need not have a name
+
+
+def _heed_signals() -> None:
+    """Let a signal to stop be an error like others, so that what is half done is told and kept."""
+
+    def interrupt(number: int, _: Any) -> None:
+        raise SignalledError(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def _say(text: str) -> None:
@@ -229,11 +305,9 @@ def main() -> None:
     except StepError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except _SignalledError as error:
-        typer.echo(
-            f"interrupted by {signal.Signals(error.number).name}; the next run goes on where this one was", err=True
-        )
-        sys.exit(128 + error.number)
+    except SignalledError as error:
+        typer.echo(f"{error}; the next run goes on where this one was", err=True)
+        sys.exit(error.exit_code)
     except Exception as error:
         if (full := disk_full(error)) is None:
             raise

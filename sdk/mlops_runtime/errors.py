@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 from typing import ClassVar, Final
 
 _FULL: Final = ("No space left on device", "disk is full", "Disk quota exceeded")
@@ -46,6 +47,19 @@ class BusyError(StepError):
     """Another run of the model is under way (exit code 75, EX_TEMPFAIL of sysexits.h)."""
 
     exit_code = 75
+
+
+class SignalledError(Exception):
+    """The process was told to stop.
+
+    Arguments:
+        number: the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
+        self.exit_code = 128 + number
 
 
 def disk_full(error: BaseException) -> LimitError | None:

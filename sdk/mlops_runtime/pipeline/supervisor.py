@@ -100,6 +100,11 @@ def run_pipeline(
         BusyError: another run of the model is under way.
     """
     definition = read_definition(definition_path)
+    if definition.bucket is not None:
+        raise BadInputError(
+            f"{definition_path} keeps its store in a bucket ({definition.bucket.uri}): its platform runs each step by "
+            "itself (`mlops-runtime ingest` to `mlops-runtime deploy`)"
+        )
     store = Store(definition.store)
     model = definition.identity.name
     if run_id is not None:

@@ -23,7 +23,8 @@ from mlops_runtime.steps.base import Outputs, Run, Step
 from mlops_runtime.stores.layout import Store
 
 _RECORDED_FROM = "train"
-"""Step after which a run is recorded; the database and MLflow's import are not waited for before that."""
+"""Step after which a run is recorded where MLflow has no server; neither its database nor its import is waited for
+before that. A server is told of a run when it begins."""
 
 
 class _Events:
@@ -102,6 +103,11 @@ def execute(run: Run, name: str) -> Outputs:
     Raises:
         StepError: the step can't go on.
     """
+    if name == STEPS[0] and run.definition.tracking_uri is not None:
+        from mlops_runtime.steps import recording
+        from mlops_runtime.stores.tracking import Tracking
+
+        recording.start(run, Tracking.of(run.definition))
     outputs: Outputs = load_step(name).execute(run)
     if STEPS.index(name) >= STEPS.index(_RECORDED_FROM):
         from mlops_runtime.steps import recording

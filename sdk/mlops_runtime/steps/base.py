@@ -28,6 +28,10 @@ def report_nothing(_: str) -> None:
     """Report no progress."""
 
 
+def publish_nothing(_: Path) -> None:
+    """Leave a folder where it is: the store itself is what others read."""
+
+
 @dataclass
 class Run:
     """One run of the pipeline.
@@ -39,6 +43,7 @@ class Run:
         requested_by: the person or service that asked for it.
         progress: called with a line of text whenever there is something to tell a person.
         git_commit: commit of the user's code, or None where there is none.
+        publish: called with a folder of the store which others must find from now on, before a record speaks of it.
     """
 
     id: str
@@ -47,6 +52,7 @@ class Run:
     requested_by: str = "unknown"
     progress: Callable[[str], None] = field(default=report_nothing, repr=False)
     git_commit: str | None = None
+    publish: Callable[[Path], None] = field(default=publish_nothing, repr=False)
 
     @property
     def store(self) -> Store:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_runtime import code
 from mlops_runtime.definition import DataDefinition
 from mlops_runtime.errors import BadDataError
-from mlops_runtime.steps.base import Outputs, Run, Step, digest_of, report_nothing
+from mlops_runtime.steps.base import Outputs, Run, Step, report_nothing
 from mlops_runtime.stores import sources
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.snapshots import Snapshot, Snapshots
@@ -85,7 +85,7 @@ def ingest(definition: DataDefinition, name: str, progress: Callable[[str], None
     if source.kind == "python":
         # Its fingerprint is that of its rows: they are needed in any case.
         frame = _read(definition, name, before, snapshots)
-        fingerprint = digest_of([settings, _digest(frame)])
+        fingerprint = sources.fingerprint_of(_digest(frame), settings)
     else:
         fingerprint = sources.fingerprint(definition, name)
     if before is not None and before.fingerprint == fingerprint:

@@ -94,6 +94,7 @@ def _run(run: Run) -> RegisterOutputs:
     number = tracking.create_version(run.id, tracking_run, {"status": "registering"})
     bundle = run.store.bundle(name, number)
     manifest = _write_bundle(run, number, bundle, model, exported, refusal, held_out)
+    run.publish(bundle)
     _tag(tracking, run, number, manifest, status, reasons)
     for path in (bundle / "card.md", bundle / "card.json", bundle / "manifest.json"):
         tracking.log_artifact(tracking_run, path, "model")

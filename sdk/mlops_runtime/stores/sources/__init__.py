@@ -97,7 +97,12 @@ def fingerprint(definition: DataDefinition, name: str) -> str:
             from mlops_runtime.stores.tables import digest_of_rows
 
             content = digest_of_rows(read(definition, name))
-    return digest_of({"content": content, "settings": settings_digest(definition, name)})
+    return fingerprint_of(content, settings_digest(definition, name))
+
+
+def fingerprint_of(content: str, settings: str) -> str:
+    """Fingerprint of a source, from digests of its content and of how it is read."""
+    return digest_of({"content": content, "settings": settings})
 
 
 def settings_digest(definition: DataDefinition, name: str) -> str:

@@ -1,0 +1,379 @@
+"""What each command reads of a store that is kept in a bucket, and what it writes there: one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mlops_runtime.definition import BatchEndpoint, DataDefinition, Definition, EdgeEndpoint
+from mlops_runtime.steps.base import Run
+from mlops_runtime.stores.layout import Store
+from mlops_runtime.stores.snapshots import Snapshot, Snapshots
+from mlops_runtime.stores.working_copy import WorkingCopy
+
+
+@dataclass
+class Job:
+    """A command at work on a working copy.
+
+    Arguments:
+        definition: the pipeline definition.
+        copy: the working copy.
+        run: the run that a step belongs to.
+        endpoint: the endpoint of `batch` and `export`.
+        version: the version asked for; None is the deployed one.
+    """
+
+    definition: Definition
+    copy: WorkingCopy
+    run: Run | None = None
+    endpoint: str | None = None
+    version: int | None = None
+    sources: set[str] = field(default_factory=set)
+    """Sources that the command has to do with."""
+
+    pulled: dict[str, set[str]] = field(default_factory=dict)
+    """What there was when the command began, where what it deletes has to be deleted in the bucket."""
+
+    @property
+    def store(self) -> Store:
+        """The working copy's paths."""
+        return Store(self.definition.store)
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.definition.identity.name
+
+    def part(self, path: Path) -> str:
+        """The part of the store that a folder is."""
+        return f"{self.file(path)}/"
+
+    def file(self, path: Path) -> str:
+        """The part of the store that a file is."""
+        return path.relative_to(self.store.root).as_posix()
+
+    def folder(self, step: str) -> str:
+        """The folder of a step of the run."""
+        assert self.run is not None
+        return self.part(self.run.directory / step)
+
+
+Reads = Callable[[Job], Iterator[str]]
+"""Pulls by itself, or yields parts; each is there when the function goes on."""
+
+Writes = Callable[[Job], Iterator[str]]
+"""Yields parts in the order in which they are pushed; deletes in the bucket what the command has let go."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What a command reads and writes.
+
+    Arguments:
+        steps: steps of the run whose folders it reads.
+        sources: sources that it has to do with.
+        reads: what else it reads.
+        writes: what it writes, besides its own folder in the run (which goes last: a step is done when it is there).
+    """
+
+    steps: tuple[str, ...] = ()
+    sources: Callable[[Job], set[str]] = lambda _: set()
+    reads: tuple[Reads, ...] = ()
+    writes: tuple[Writes, ...] = ()
+
+
+def pull(job: Job, name: str) -> None:
+    """Pull what a command reads.
+
+    Raises:
+        StepError: the bucket can't be used.
+        OSError: the working copy can't be written.
+    """
+    transfer = TABLE[name]
+    job.sources = transfer.sources(job)
+    if job.run is not None:
+        job.copy.pull(*(job.folder(step) for step in {name: None, **dict.fromkeys(transfer.steps)}))
+    for read in transfer.reads:
+        for part in read(job):
+            job.copy.pull(part)
+
+
+def push(job: Job, name: str) -> None:
+    """Push what a command wrote.
+
+    Raises:
+        BusyError: another run has changed the same thing meanwhile.
+        StepError: the bucket can't be used.
+    """
+    for write in TABLE[name].writes:
+        for part in write(job):
+            job.copy.push(part)
+    if job.run is not None:
+        job.copy.push(job.folder(name))
+
+
+def _snapshot_index(job: Job) -> Iterator[str]:
+    """Which snapshots there are; the rows of none."""
+    for name in sorted(job.sources):
+        yield from snapshot_index(job.copy, job.definition, name)
+        job.pulled[name] = {snapshot.digest for snapshot in Snapshots(job.store, name).all()}
+
+
+def snapshot_index(copy: WorkingCopy, definition: DataDefinition, source: str) -> Iterator[str]:
+    """The index of a source's snapshots, which then knows of those in the bucket."""
+    folder = Store(definition.store).snapshots(source)
+    part = folder.relative_to(copy.root).as_posix()
+    Snapshots(Store(definition.store), source).note_elsewhere(
+        Path(path).name for path in copy.names(f"{part}/") if path.endswith(".parquet")
+    )
+    yield f"{part}/index.json"
+
+
+def _rows(job: Job, source: str, snapshot: Snapshot | None) -> Iterator[str]:
+    if snapshot is not None:
+        yield job.file(Snapshots(job.store, source).path(snapshot.digest))
+
+
+def _rows_before(job: Job) -> Iterator[str]:
+    """Rows that new ones are added to, and those that a command of one process goes on to use."""
+    from mlops_runtime.stores import sources
+
+    for name in sorted(job.sources):
+        if job.definition.sources[name].incremental or job.run is None:
+            settings = sources.settings_digest(job.definition, name)
+            yield from _rows(job, name, Snapshots(job.store, name).latest(settings=settings))
+
+
+def _rows_of_run(job: Job) -> Iterator[str]:
+    from mlops_runtime.steps.ingest import IngestOutputs
+
+    assert job.run is not None
+    for name, snapshot in job.run.outputs("ingest", IngestOutputs).snapshots.items():
+        if name in job.sources:
+            yield job.file(snapshot.path)
+
+
+def _rows_compared(job: Job) -> Iterator[str]:
+    """The accepted snapshots that new ones are compared with."""
+    for name in sorted(job.sources):
+        if job.definition.sources[name].checks.distribution is None:
+            continue
+        snapshots = Snapshots(job.store, name)
+        # Which one is new is known in a run; a command by itself may find any of the last two to be.
+        for snapshot in [snapshot for snapshot in snapshots.all() if snapshot.accepted][-2:]:
+            yield from _rows(job, name, snapshot)
+
+
+def _rows_accepted(job: Job) -> Iterator[str]:
+    """The rows that a batch endpoint scores, and those of the features that are joined to them."""
+    for name in sorted(job.sources):
+        accepted = [snapshot for snapshot in Snapshots(job.store, name).all() if snapshot.accepted]
+        yield from _rows(job, name, accepted[-1] if accepted else None)
+
+
+def _manifests(job: Job) -> Iterator[str]:
+    """Manifests of all bundles: which there are, how old, made of which snapshots."""
+    job.pulled["bundles"] = set(job.copy.pull("bundles/", only=lambda path: path.endswith("/manifest.json")))
+    yield from ()
+
+
+def _manifests_if_pruned(job: Job) -> Iterator[str]:
+    if any(source.retention is not None for source in job.definition.sources.values()):
+        yield from _manifests(job)
+
+
+def _pointers(_: Job) -> Iterator[str]:
+    yield "deployments/"
+
+
+def _champion(job: Job) -> Iterator[str]:
+    from mlops_runtime.steps.validate import champion_version
+
+    assert job.run is not None
+    version = champion_version(job.run)
+    if version is not None and job.definition.evaluation.champion is not None:
+        yield job.part(job.store.bundle(job.model, version))
+
+
+def _bundle(job: Job) -> Iterator[str]:
+    """The bundle that the run has made; else that of the version asked for, or of the endpoint's."""
+    if (version := _version(job)) is not None:
+        yield job.part(job.store.bundle(job.model, version))
+
+
+def _held_out(job: Job) -> Iterator[str]:
+    """Rows that an export takes its sample from."""
+    manifest = job.store.bundle(job.model, _version(job) or 0) / "manifest.json"
+    if any(_exported(job)) and manifest.exists():
+        folder = job.store.runs(job.model) / json.loads(manifest.read_bytes())["run_id"] / "featurize"
+        yield job.file(folder / "step.json")
+        yield job.file(folder / "holdout.parquet")
+
+
+def _version(job: Job) -> int | None:
+    from mlops_runtime.steps.register import RegisterOutputs
+    from mlops_runtime.stores import deployments
+
+    if job.run is not None:
+        return job.run.outputs("register", RegisterOutputs).version
+    assert job.endpoint is not None
+    pointer = deployments.current(job.store, job.endpoint)
+    return job.version or (None if pointer is None else pointer.version)
+
+
+def _batch_outputs(job: Job) -> Iterator[str]:
+    """Scorings that may be the one wanted: the manifests, and the table where it is of the newest accepted rows."""
+    for endpoint in _scoring(job):
+        folder = job.part(job.store.batch(endpoint.name))
+        accepted = [one.digest for one in Snapshots(job.store, endpoint.source).all() if one.accepted][-1:]
+        for path in job.copy.pull(folder, only=lambda path: path.endswith(".json")):
+            manifest = json.loads((job.copy.root / path).read_bytes())
+            if [manifest["snapshot"]] == accepted:
+                yield path.removesuffix(".json") + ".parquet"
+
+
+def _scorings(job: Job) -> Iterator[str]:
+    for endpoint in _scoring(job):
+        yield job.part(job.store.batch(endpoint.name))
+
+
+def _exports(job: Job) -> Iterator[str]:
+    for endpoint in _exported(job):
+        yield job.part(job.store.edge(endpoint.name))
+
+
+def _exported(job: Job) -> Iterator[EdgeEndpoint]:
+    for endpoint in job.definition.endpoints:
+        if isinstance(endpoint, EdgeEndpoint) and job.endpoint in (None, endpoint.name):
+            yield endpoint
+
+
+def _features(job: Job) -> Iterator[str]:
+    """What was written online, and the Feast repository. Histories are built from snapshots, not pulled."""
+    yield job.part(job.store.features / "feature_repo")
+    for folder in _view_folders(job):
+        yield f"{folder}state.json"
+        yield f"{folder}online.parquet"
+
+
+def _snapshots(job: Job) -> Iterator[str]:
+    for name in sorted(job.sources):
+        snapshots = Snapshots(job.store, name)
+        yield job.part(job.store.snapshots(name))
+        for digest in job.pulled.get(name, set()) - {snapshot.digest for snapshot in snapshots.all()}:
+            job.copy.delete(job.file(snapshots.path(digest)))
+
+
+def _snapshots_index(job: Job) -> Iterator[str]:
+    for name in sorted(job.sources):
+        yield job.file(job.store.snapshots(name) / "index.json")
+
+
+def _feature_history(job: Job) -> Iterator[str]:
+    yield job.part(job.store.features / "feature_repo")
+    yield job.part(job.store.features / "verification")
+    for folder in _view_folders(job):
+        if job.copy.is_changed(f"{folder}state.json"):
+            yield folder
+        yield f"{folder}online.parquet"
+
+
+def _bundles(job: Job) -> Iterator[str]:
+    """The new bundle, again if it was published already; those that were pruned leave the bucket too."""
+    yield from _bundle(job)
+    for manifest in sorted(job.pulled["bundles"]):
+        path = job.copy.root / manifest
+        if path.parent.parent == job.store.bundles(job.model) and not path.exists():
+            job.copy.delete(job.part(path.parent))
+
+
+def _view_folders(job: Job) -> Iterator[str]:
+    from mlops_runtime.stores.features import offline_path
+
+    for name in job.definition.views:
+        yield job.part(offline_path(job.store, name).parent)
+
+
+def _all(job: Job) -> set[str]:
+    return set(job.definition.sources)
+
+
+def _of_views(job: Job) -> set[str]:
+    return {view.source for view in job.definition.views.values()}
+
+
+def _learned(job: Job) -> set[str]:
+    return {job.definition.training.source, *_of_views(job)}
+
+
+def _scored(job: Job) -> set[str]:
+    """Those of the batch endpoints that are scored, and of the features that are joined."""
+    scored = {endpoint.source for endpoint in _scoring(job)}
+    return scored | {job.definition.views[name].source for name in job.definition.training.views} if scored else set()
+
+
+def _scoring(job: Job) -> list[BatchEndpoint]:
+    """The batch endpoint asked for, or those without a schedule, which a deployment scores."""
+    known = [endpoint for endpoint in job.definition.endpoints if isinstance(endpoint, BatchEndpoint)]
+    return [
+        endpoint
+        for endpoint in known
+        if (endpoint.schedule is None if job.endpoint is None else endpoint.name == job.endpoint)
+    ]
+
+
+TABLE: Final[dict[str, Transfer]] = {
+    "ingest": Transfer(
+        sources=_all,
+        reads=(_snapshot_index, _manifests_if_pruned, _rows_before),
+        writes=(_snapshots,),
+    ),
+    "verify": Transfer(
+        steps=("ingest",),
+        sources=_all,
+        reads=(_snapshot_index, _rows_of_run, _rows_compared),
+        writes=(_snapshots_index,),
+    ),
+    "featurize": Transfer(
+        steps=("ingest", "verify"),
+        sources=_learned,
+        reads=(_rows_of_run, _features),
+        writes=(_feature_history,),
+    ),
+    "train": Transfer(steps=("featurize",)),
+    "evaluate": Transfer(steps=("featurize", "train")),
+    "validate": Transfer(
+        steps=("featurize", "evaluate"),
+        reads=(_pointers, _champion),
+    ),
+    "register": Transfer(
+        steps=("ingest", "featurize", "train", "evaluate", "validate"),
+        reads=(_pointers, _manifests),
+        writes=(_bundles,),
+    ),
+    "deploy": Transfer(
+        steps=("register",),
+        sources=_scored,
+        reads=(_pointers, _bundle, _snapshot_index, _rows_accepted, _batch_outputs, _held_out, _exports),
+        writes=(_pointers, _scorings, _exports),
+    ),
+    "batch": Transfer(
+        sources=_scored,
+        reads=(_pointers, _bundle, _snapshot_index, _rows_accepted, _batch_outputs),
+        writes=(_scorings,),
+    ),
+    "export": Transfer(
+        reads=(_pointers, _bundle, _held_out, _exports),
+        writes=(_exports,),
+    ),
+    "materialize": Transfer(
+        sources=_of_views,
+        reads=(_snapshot_index, _rows_before, _rows_compared, _features),
+        writes=(_snapshots, _feature_history),
+    ),
+}
+"""Transfers by command. A step also reads and writes its own folder in the run."""
