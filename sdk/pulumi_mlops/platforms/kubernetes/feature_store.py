@@ -1,1 +1,204 @@
-"""To be written."""
+"""The feature store of a namespace: history in the bucket; latest values in Redis or PostgreSQL, behind Feast's server.
+
+The Feast operator runs the server from a `FeatureStore`. It wants each store's settings as YAML in a Secret, and writes
+them into the Deployment as they are, passwords included. Ours name environment variables instead, which Feast fills in
+when it starts: the Secrets that the spec refers to stay the only place of passwords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import pulumi
+
+from pulumi_mlops.platforms.base import BuiltFeatureStore
+from pulumi_mlops.platforms.kubernetes import pods
+from pulumi_mlops.platforms.kubernetes.cluster import Cluster, component
+from pulumi_mlops.platforms.kubernetes.network import Outside, Pods
+from pulumi_mlops.spec.features import Features
+from pulumi_mlops.spec.kubernetes import Kubernetes, OnlineStore
+
+NAME: Final = "features"
+"""Name of the FeatureStore; the operator's own objects are called `feast-features…`."""
+
+POSTGRES_KEYS: Final = ("host", "port", "dbname", "user", "password")
+"""Keys that the Secret of a PostgreSQL has beside its URL, as CloudNativePG and Crunchy's operator make it: Feast takes
+no URL."""
+
+_SERVER: Final = Pods("feature-server", {"feast.dev/name": NAME})
+_PORT: Final = 6566
+_METRICS_PORT: Final = 8000
+
+_CPU: Final = 0.5
+_MEMORY: Final = 2**30
+
+# Feast's image has a user of its own, numeric and not root.
+_POD_SECURITY: Final = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def problems(features: Features, settings: Kubernetes) -> list[str]:
+    """Why the features can't be served on this platform, a sentence each."""
+    return list(_problems(features, settings))
+
+
+def _problems(features: Features, settings: Kubernetes) -> Iterator[str]:
+    online = [name for name, view in features.views.items() if view.online]
+    if not online:
+        return
+    if settings.online_store is None:
+        yield (
+            f"features.views: {', '.join(online)} online, and platform.kubernetes.online_store is missing; "
+            "give a Redis or PostgreSQL there, or set online: false"
+        )
+        return
+    store = settings.online_store
+    if store.kind == "postgres" and not store.connection.startswith("secret:"):
+        yield (
+            f"platform.kubernetes.online_store.connection: {store.connection} holds a URL alone, and Feast's server "
+            f"takes none; refer to a Secret (secret:NAME/KEY) that also has the keys {', '.join(POSTGRES_KEYS)}"
+        )
+
+
+def build(cluster: Cluster, parent: pulumi.Resource, name: str, features: Features) -> BuiltFeatureStore:
+    """Make the feature server where a view is online; all models of the namespace share it.
+
+    Arguments:
+        cluster: the cluster.
+        parent: component that the features belong to.
+        name: its name.
+        features: the spec's `features` section.
+
+    Raises:
+        pulumi.RunError: a view is online and there is nowhere to keep its values.
+    """
+    if found := problems(features, cluster.settings):
+        raise pulumi.RunError(f"{name}: {found[0]}")
+    online = any(view.online for view in features.views.values())
+    if online and cluster.claim("feature server", NAME, name, cluster.settings.online_store):
+        _make(cluster)
+    return BuiltFeatureStore(
+        offline_uri=pulumi.Output.from_input(f"{cluster.settings.store.uri}/features/offline"),
+        online_url=pulumi.Output.from_input(url(cluster) if online else None),
+    )
+
+
+def url(cluster: Cluster) -> str:
+    """The feature server as pods of the namespace reach it."""
+    return f"http://feast-{NAME}-online.{cluster.namespace}.svc"
+
+
+def definition(cluster: Cluster, features: Features) -> dict[str, Any] | None:
+    """What pipeline steps have to know, as `mlops_runtime.definition.OnlineStore`; None where no view is online."""
+    store = cluster.settings.online_store
+    if store is None or not any(view.online for view in features.views.values()):
+        return None
+    return {
+        "kind": store.kind,
+        "project": project(cluster.settings),
+        "connection": cluster.secrets.reference(store.connection),
+        "registry": cluster.secrets.reference(store.registry),
+    }
+
+
+def references(settings: Kubernetes) -> list[str]:
+    """References to the secrets that pipeline steps need for `definition`."""
+    return [] if settings.online_store is None else [settings.online_store.connection, settings.online_store.registry]
+
+
+def project(settings: Kubernetes) -> str:
+    """Feast's project, which keeps namespaces apart that share a database."""
+    return settings.namespace.replace("-", "_")
+
+
+def server_flow(cluster: Cluster, client: Pods) -> None:
+    """Let pods, such as an endpoint's, ask the feature server."""
+    cluster.network.allow(client, _SERVER, _PORT)
+
+
+def store_flow(cluster: Cluster, client: Pods) -> None:
+    """Let pods, such as a pipeline's steps, reach online store and registry, whose addresses are in secrets."""
+    cluster.network.allow(client, Outside("online-store"))
+
+
+def store_parameters(kind: Literal["redis", "postgres"], *, production: bool) -> dict[str, str]:
+    """Settings of online store and registry as the operator wants them: YAML by the type of store.
+
+    Values are pasted into YAML when the server starts: a password that looks like something else than a text (only
+    digits, or punctuation first) or has a space in it is not one for Feast.
+
+    Arguments:
+        kind: the online store.
+        production: whether TLS to PostgreSQL is required, and not only used where it is offered.
+    """
+    online = "connection_string: ${FEAST_ONLINE}\n"
+    if kind == "postgres":
+        fields = {"dbname": "database"}
+        online = "".join(f"{fields.get(key, key)}: ${{FEAST_ONLINE_{key.upper()}}}\n" for key in POSTGRES_KEYS)
+        online += f"sslmode: {'require' if production else 'prefer'}\n"
+    registry = "path: ${FEAST_REGISTRY}\nsqlalchemy_config_kwargs:\n  echo: false\n  pool_pre_ping: true\n"
+    return {kind: online, "sql": registry}
+
+
+def _make(cluster: Cluster) -> None:
+    settings, store = cluster.settings, cluster.settings.online_store
+    assert store is not None, "problems() has told"
+    labels = component("feature-server")
+    secret = f"{NAME}-stores"
+    parameters = store_parameters(store.kind, production=settings.production)
+    made = cluster.objects.add(
+        f"{cluster.name}-{secret}",
+        {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "stringData": parameters},
+        name=secret,
+        labels=labels,
+    )
+    store_flow(cluster, _SERVER)
+    if settings.monitoring is not None:
+        cluster.network.allow(Pods("monitoring", {}, settings.monitoring.namespace), _SERVER, _METRICS_PORT)
+    cluster.objects.add(
+        f"{cluster.name}-feature-server",
+        {"apiVersion": "feast.dev/v1", "kind": "FeatureStore", "spec": _spec(cluster, store, secret)},
+        name=NAME,
+        labels=labels,
+        needs=[made, *cluster.secrets.needs(references(settings))],
+    )
+
+
+def _spec(cluster: Cluster, store: OnlineStore, secret: str) -> dict[str, Any]:
+    settings = cluster.settings
+    asked = pods.resources(_CPU, _MEMORY)
+    services: dict[str, Any] = {
+        # The pipeline registers views; the server only reads them.
+        "runFeastApplyOnInit": False,
+        "securityContext": _POD_SECURITY,
+        "deploymentStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "onlineStore": {
+            "persistence": {"store": {"type": store.kind, "secretRef": {"name": secret}}},
+            "server": {
+                "resources": asked,
+                "metrics": settings.monitoring is not None,
+                "env": _environment(cluster, store),
+                "workerConfigs": {"registryTTLSeconds": 60, "keepAliveTimeout": 75},
+            },
+        },
+        "registry": {"local": {"persistence": {"store": {"type": "sql", "secretRef": {"name": secret}}}}},
+    }
+    if placed := pods.placement(settings, spread=_SERVER.labels).get("topologySpreadConstraints"):
+        services["topologySpreadConstraints"] = placed
+    if settings.production:
+        services["podDisruptionBudgets"] = {"maxUnavailable": 1}
+    return {
+        "feastProject": project(settings),
+        "feastProjectDir": {"init": {"minimal": True}},
+        "replicas": store.replicas,
+        "services": services,
+    }
+
+
+def _environment(cluster: Cluster, store: OnlineStore) -> list[dict[str, Any]]:
+    connection, registry = cluster.secrets.key(store.connection), cluster.secrets.key(store.registry)
+    selectors = {"FEAST_ONLINE": connection.selector}
+    if store.kind == "postgres":
+        selectors = {f"FEAST_ONLINE_{key.upper()}": {"name": connection.secret, "key": key} for key in POSTGRES_KEYS}
+    selectors["FEAST_REGISTRY"] = registry.selector
+    return [{"name": name, "valueFrom": {"secretKeyRef": selector}} for name, selector in selectors.items()]
