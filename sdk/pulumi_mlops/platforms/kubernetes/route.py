@@ -7,16 +7,13 @@ from typing import Any, Final
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltEndpoint
-from pulumi_mlops.platforms.kubernetes import names
+from pulumi_mlops.platforms.kubernetes import names, scraping
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.identity import Identity
 
 CLIENTS: Final = {"mlops/client": "true"}
 """Labels of pods in the namespace that may ask endpoints for predictions."""
-
-PORT_NAME: Final = "http"
-"""Name of the port of an endpoint's Service, which Prometheus scrapes too."""
 
 _PORT: Final = 80
 
@@ -60,16 +57,18 @@ def build(
             "spec": {
                 "selector": labels,
                 "ports": [
-                    {"name": PORT_NAME, "port": _PORT, "targetPort": settings.port, "protocol": "TCP"},
+                    {"name": scraping.PORT_NAME, "port": _PORT, "targetPort": settings.port, "protocol": "TCP"},
                 ],
             },
         },
         name=service,
         parent=parent,
-        labels=labels,
+        labels={**labels, **scraping.label(service)},
         # There may be no ready pod yet, and that is no reason to wait.
         annotations={"pulumi.com/skipAwait": "true"},
     )
+    # Canaries are judged by the metrics, whether or not a monitor watches the endpoint.
+    scraping.add_scrapes(cluster, parent, f"{name}-scrapes", service, labels)
     if settings.host is not None:
         cluster.objects.add(
             f"{name}-route", _http_route(cluster, settings.host, service), name=service, parent=parent, needs=[made]
