@@ -37,8 +37,8 @@ def build(
 ) -> BuiltDelivery:
     """Let the workflows of a repository change what has been declared in the namespace until now; the last to be made.
 
-    They are known to the API server by the subject of their OIDC token; the service account is for a cluster that trusts
-    no CI, as `kubectl create token` then stands for it.
+    They are known to the API server by the subject of their OIDC token; where a cluster takes no such tokens, there
+    is a service account with the same rights (`kubectl create token`).
     """
     account = names.fit(f"{identity.name}-ci")
     cluster.claim("delivery", identity.name, name)

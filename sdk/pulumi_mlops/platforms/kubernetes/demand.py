@@ -1,4 +1,4 @@
-"""What a stack asks of its namespace's quota when all of it runs: servers at their most, and one run of the pipeline."""
+"""What a stack asks of its namespace's quota when all runs: servers at their most, and one run of the pipeline."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from pulumi_mlops.platforms.kubernetes import pods
+from pulumi_mlops.platforms.kubernetes import operators, pods
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster
 from pulumi_mlops.spec.kubernetes import Kubernetes, Quota
 
@@ -48,6 +48,7 @@ def provider(platform: pulumi.Resource, name: str, settings: Kubernetes) -> pulu
 def build(cluster: Cluster) -> None:
     """Make the namespace, or adopt it, with what holds for all of its pods."""
     settings, objects = cluster.settings, cluster.objects
+    operators.build(cluster)
     if settings.create_namespace:
         namespace = objects.add(
             f"{cluster.name}-namespace",

@@ -81,6 +81,14 @@ class Objects:
         finally:
             self._theirs = before
 
+    def options(
+        self, *, parent: pulumi.Resource | None = None, needs: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.ResourceOptions:
+        """Options of a resource of the same cluster."""
+        return pulumi.ResourceOptions(
+            parent=parent or self._parent, depends_on=[*self._first, *needs], provider=self._provider
+        )
+
     def precede(self, resource: pulumi.Resource) -> None:
         """Make a resource that all later objects depend on, such as their namespace."""
         self._first.append(resource)
@@ -121,13 +129,13 @@ class Objects:
         if kind not in CLUSTER_WIDE:
             metadata["namespace"] = self.namespace
         wait = f"{minutes:g}m"
-        options = pulumi.ResourceOptions(
-            parent=parent or self._parent,
-            depends_on=[*self._first, *needs],
-            provider=self._provider,
-            ignore_changes=list(ignore) or None,
-            protect=protect,
-            custom_timeouts=pulumi.CustomTimeouts(create=wait, update=wait, delete=wait),
+        options = pulumi.ResourceOptions.merge(
+            self.options(parent=parent, needs=needs),
+            pulumi.ResourceOptions(
+                ignore_changes=list(ignore) or None,
+                protect=protect,
+                custom_timeouts=pulumi.CustomTimeouts(create=wait, update=wait, delete=wait),
+            ),
         )
         fields = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
         made = _TYPES.get((manifest["apiVersion"], kind))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.kubernetes import demand, endpoint_limits, feature_store, governance, secrets, training
+from pulumi_mlops.platforms.kubernetes import demand, endpoint_limits, feature_store, governance, limits, secrets
 from pulumi_mlops.spec.base import REFERENCE
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.errors import dotted
@@ -36,7 +36,7 @@ def problems(spec: Spec) -> list[str]:
         *_references(spec),
         *governance.problems(spec.governance),
         *feature_store.problems(spec.features, settings),
-        *training.problems(planned, settings),
+        *limits.problems(planned, settings),
         *demand.problems(spec, planned, settings),
     ]
     for endpoint in spec.endpoints:

@@ -1,0 +1,45 @@
+"""Operators that are installed with the stack, cluster-wide, by their projects' own charts."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.helm.v3 import Release
+
+from pulumi_mlops.platforms.kubernetes.catalogue import OPERATORS, namespace_of, values_of
+from pulumi_mlops.platforms.kubernetes.cluster import Cluster
+
+SECONDS = 600
+"""How long a chart's pods are waited for."""
+
+
+def build(cluster: Cluster) -> None:
+    """Install the operators that the settings name, before anything else is made."""
+    made = []
+    for name in cluster.settings.install_operators:
+        operator, namespace = OPERATORS[name], namespace_of(name, cluster.settings)
+        before: list[pulumi.Resource] = []
+        for chart in operator.charts:
+            release = Release(
+                f"{cluster.name}-{chart.release}",
+                name=chart.release,
+                chart=chart.chart,
+                version=chart.version,
+                repository_opts=None if chart.repository is None else {"repo": chart.repository},
+                namespace=namespace,
+                create_namespace=True,
+                values=values_of(name, chart, cluster.settings),
+                timeout=SECONDS,
+                atomic=True,
+                opts=cluster.objects.options(needs=before),
+            )
+            before = [release]
+        if operator.manifest is not None:
+            # Made by the provider's own component: its objects are waited for one by one.
+            manifest = kubernetes.yaml.v2.ConfigFile(
+                f"{cluster.name}-{name}", file=operator.manifest, opts=cluster.objects.options()
+            )
+            before = [manifest]
+        made += before
+    for resource in made:
+        cluster.objects.precede(resource)
