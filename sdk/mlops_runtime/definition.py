@@ -157,10 +157,10 @@ class Compute(_Part):
 
 
 class Distribution(_Part):
-    """Training and tuning on a Ray cluster; `min_workers` and `max_workers` beside its head."""
+    """Training and tuning on a Ray cluster; `max_workers` beside its head, each with `gpu` GPUs."""
 
-    min_workers: int
     max_workers: int
+    gpu: int
 
 
 class Training(_Part):

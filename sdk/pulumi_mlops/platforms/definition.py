@@ -50,7 +50,9 @@ class Placement:
 
 def definition(plan: PipelinePlan, placement: Placement) -> Definition:
     """The pipeline definition of a plan where it is placed."""
-    training = plan.training.model_dump(mode="json", exclude={"compute": {"gpu", "spot"}})
+    training = plan.training.model_dump(mode="json", exclude={"compute": {"gpu", "spot"}, "distribution": True})
+    workers = plan.training.distribution
+    training["distribution"] = workers and {"max_workers": workers.max_workers, "gpu": plan.training.compute.gpu}
     if plan.training.estimator is not None and plan.training.preprocessing is None:
         training["preprocessing"] = Preprocessing().model_dump(mode="json")
     better = METRICS[plan.training.task]

@@ -32,7 +32,7 @@ Argo's controller."""
 METRIC_PREFIX: Final = "argo_workflows_"
 """What Argo's controller puts in front of the names of workflows' own metrics."""
 
-METRIC_NAMESPACE: Final = "workflow_namespace"
+METRIC_NAMESPACE: Final = "mlops_namespace"
 """Label of both metrics with the namespace: `namespace` is that of Argo's controller, which exposes them."""
 
 OUTPUTS: Final = "/tmp/outputs"  # noqa: S108 - in a pod, where /tmp is a volume of its own
