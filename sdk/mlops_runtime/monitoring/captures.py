@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Self
 
 import orjson
@@ -42,8 +42,12 @@ class Position:
         for folder in sorted(directory.iterdir()) if directory.is_dir() else ():
             if not folder.is_dir() or folder.name < self.complete_before:
                 continue
-            done = self.files.get(folder.name, set())
-            yield from (path for path in sorted(folder.glob("*.jsonl")) if path.stem not in done)
+            yield from (path for path in sorted(folder.glob("*.jsonl")) if not self.has(path))
+
+    def has(self, path: PurePath) -> bool:
+        """Whether a file was read."""
+        day = path.parent.name
+        return day < self.complete_before or path.stem in self.files.get(day, ())
 
     def mark(self, path: Path) -> None:
         """Note that a file was read."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mlops_runtime.definition import Bucket
 from mlops_runtime.errors import BadInputError
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -88,14 +89,16 @@ class MonitorConfig(Part):
         endpoint: the endpoint watched.
         model: name of the endpoint's model.
         data_dir: root of the store.
-        metrics_url: the endpoint's Prometheus metrics.
+        bucket: where the store is kept, of which `data_dir` is then a working copy; None: in the folder itself.
+        metrics_url: the endpoint's Prometheus metrics; None leaves traffic to others, and watches captures only.
         window_s: length of a window, seconds; windows begin at multiples of it since 1970 (UTC).
         min_rows: captured rows of a version below which drift and bias are not judged.
         signals: what is judged.
         alerts: where alerts are sent.
         smtp: the server that sends e-mail; None keeps messages in the store's outbox.
         retrain_on_drift: put a training run into the queue when drift begins.
-        port: TCP port of the monitor's own metrics, on loopback; None has none.
+        port: TCP port of the monitor's own metrics; None has none.
+        host: address that they are served at.
         exit_with_parent: stop when the process that started this one is gone.
         grace_s: time after a window's end before it is judged; longer than captures wait to be completed (their
             `rotate_seconds`), or their last rows count for the next window.
@@ -107,7 +110,8 @@ class MonitorConfig(Part):
     endpoint: Annotated[str, Field(pattern=r"^[^/.][^/]*$")]
     model: str
     data_dir: Path
-    metrics_url: str
+    bucket: Bucket | None = None
+    metrics_url: str | None
     window_s: Annotated[float, Field(ge=1)]
     min_rows: Annotated[int, Field(ge=1)]
     signals: SignalsConfig
@@ -115,10 +119,18 @@ class MonitorConfig(Part):
     smtp: SmtpConfig | None = None
     retrain_on_drift: bool = False
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    host: str = "127.0.0.1"
     exit_with_parent: bool = False
     grace_s: Annotated[float, Field(ge=0)] = 65.0
     poll_s: Annotated[float, Field(ge=0.05)] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _has_traffic_to_judge(self) -> Self:
+        signals = self.signals
+        if self.metrics_url is None and (signals.latency_p99_s or signals.error_rate or signals.min_requests):
+            raise ValueError("latency_p99_s, error_rate and min_requests need metrics_url")
+        return self
 
     @property
     def poll(self) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, start_http_server
 
 from mlops_runtime.monitoring.drift import Verdict
+from mlops_runtime.monitoring.traffic import Counters
 from mlops_runtime.monitoring.windows import Window
 
 if TYPE_CHECKING:
@@ -42,12 +45,14 @@ class Metrics:
         self._active = gauge("alert_active", "1 while the alert lasts.", "signal")
         self._undelivered = gauge("alerts_waiting", "Alert messages that are not delivered yet.")
         self._up = gauge("endpoint_up", "Whether the endpoint's metrics could be read.")
+        self._look = gauge("last_look_seconds", "When captures were last read, seconds since 1970.")
 
-    def serve(self, port: int) -> int:
-        """Answer scrapes on loopback, in threads of their own.
+    def serve(self, port: int, host: str = "127.0.0.1") -> int:
+        """Answer scrapes, in threads of their own.
 
         Args:
             port: TCP port; 0 takes a free one.
+            host: address to listen at.
 
         Returns:
             The port.
@@ -55,12 +60,16 @@ class Metrics:
         Raises:
             OSError: the port can't be had.
         """
-        server, _ = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+        server, _ = start_http_server(port, addr=host, registry=self.registry)
         return int(server.server_port)
 
     def scraped(self, succeeded: bool) -> None:
         """Note whether the endpoint's metrics could be read."""
         self._up.labels(*self._labels).set(succeeded)
+
+    def looked(self, moment: float) -> None:
+        """Note that captures were read."""
+        self._look.labels(*self._labels).set(moment)
 
     def alerts(self, alerts: Alerts) -> None:
         """Show deliveries that wait."""
@@ -70,19 +79,58 @@ class Metrics:
         """Show a window that was judged."""
         self._rows.labels(*self._labels).inc(window.rows)
         self._windows.labels(*self._labels).inc()
-        self._end.labels(*self._labels).set(window.end)
-        self._requests.labels(*self._labels).set(window.traffic.requests)
+        if window.first_look is not None:
+            self._traffic(window.traffic)
+        self._show(
+            window.end,
+            {column: found.distance for column, found in verdict.features.items()},
+            None if verdict.prediction is None else verdict.prediction.distance,
+            {judgement.signal: judgement.value for judgement in verdict.judgements},
+            alerts,
+        )
+
+    def show_again(self, report: Mapping[str, Any], alerts: Alerts) -> None:
+        """Show what a window showed before this process began.
+
+        Args:
+            report: see `mlops_runtime.monitoring.report.window_report`.
+            alerts: the alerts that last.
+        """
+        prediction = report["prediction"]
+        self._show(
+            datetime.fromisoformat(report["end"]).timestamp(),
+            {column: found["value"] for column, found in report["features"].items()},
+            None if prediction is None else prediction["value"],
+            {signal["signal"]: signal["value"] for signal in report["signals"]},
+            alerts,
+        )
+
+    def _traffic(self, traffic: Counters) -> None:
         nothing = float("nan")
-        rate = window.traffic.error_rate
+        self._requests.labels(*self._labels).set(traffic.requests)
+        rate = traffic.error_rate
         self._error_rate.labels(*self._labels).set(nothing if rate is None else rate)
         for rank in (0.5, 0.95, 0.99):
-            latency = window.traffic.quantile(rank)
+            latency = traffic.quantile(rank)
             self._latency.labels(*self._labels, str(rank)).set(nothing if latency is None else latency)
-        for column, found in verdict.features.items():
-            self._feature.labels(*self._labels, column).set(found.distance)
-        if verdict.prediction is not None:
-            self._prediction.labels(*self._labels).set(verdict.prediction.distance)
-        for judgement in verdict.judgements:
-            if judgement.signal == "bias":
-                self._bias.labels(*self._labels).set(nothing if judgement.value is None else judgement.value)
-            self._active.labels(*self._labels, judgement.signal).set(judgement.signal in alerts.active)
+
+    def _show(
+        self,
+        end: float,
+        features: Mapping[str, float],
+        prediction: float | None,
+        signals: Mapping[str, float | None],
+        alerts: Alerts,
+    ) -> None:
+        self._end.labels(*self._labels).set(end)
+        if features:
+            # Columns of another version, or that are not watched any more, must not raise alerts for ever.
+            self._feature.clear()
+        for column, distance in features.items():
+            self._feature.labels(*self._labels, column).set(distance)
+        if prediction is not None:
+            self._prediction.labels(*self._labels).set(prediction)
+        for signal, value in signals.items():
+            if signal == "bias":
+                self._bias.labels(*self._labels).set(float("nan") if value is None else value)
+            self._active.labels(*self._labels, signal).set(signal in alerts.active)

@@ -7,7 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
-from mlops_runtime.errors import StepError
+from mlops_runtime.errors import BusyError, StepError
 from mlops_runtime.lifecycle import exit_with_parent, stop_on_signal
 from mlops_runtime.monitoring.config import MonitorConfig, load
 from mlops_runtime.monitoring.watch import Watch
@@ -37,20 +37,28 @@ def run(path: Path) -> int:
         except BlockingIOError:
             _log.error("another process is the monitor %s of this store", config.name)
             return 3
-        watch = Watch(config)
+        try:
+            watch = Watch(config)
+        except StepError as error:
+            # Not tried again here: to begin without what it knew would tell every alert anew.
+            _log.error("%s", error)
+            return error.exit_code
         if config.port is not None:
             try:
-                port = watch.metrics.serve(config.port)
+                port = watch.metrics.serve(config.port, config.host)
             except OSError as error:
                 _log.error("port %d can't be had: %s; choose another `port` for the monitor", config.port, error)
                 return 3
-            _log.info("metrics at http://127.0.0.1:%d/metrics", port)
+            _log.info("metrics at http://%s:%d/metrics", config.host, port)
         _log.info("monitor %s watches %s in windows of %g s", config.name, config.endpoint, config.window_s)
         failing = False
         while not stop.is_set():
             try:
                 watch.step()
                 failing = False
+            except BusyError as error:
+                _log.error("another process is the monitor %s: %s", config.name, error)
+                return error.exit_code
             except (OSError, StepError) as error:
                 # A full disk or a locked database passes; what was not saved is read again.
                 (_log.debug if failing else _log.error)("%s; trying again", error)
@@ -58,7 +66,7 @@ def run(path: Path) -> int:
             stop.wait(watch.pause())
         try:
             watch.close()
-        except OSError as error:
+        except (OSError, StepError) as error:
             _log.error("the last moments were not saved and will be read again: %s", error)
     _log.info("monitor %s stopped", config.name)
     return 0

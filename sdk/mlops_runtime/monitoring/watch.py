@@ -18,6 +18,7 @@ from mlops_runtime.monitoring.config import MonitorConfig
 from mlops_runtime.monitoring.drift import DRIFT, Judgement, Verdict, judge
 from mlops_runtime.monitoring.metrics import Metrics
 from mlops_runtime.monitoring.receivers import receivers
+from mlops_runtime.monitoring.remote import remote
 from mlops_runtime.monitoring.report import bias, comparison, describe, finite, iso, window_report, write_window
 from mlops_runtime.monitoring.state import State
 from mlops_runtime.monitoring.traffic import Counters
@@ -37,6 +38,9 @@ class Watch:
     Args:
         config: the monitor's config.
         clock: gives the time, seconds since 1970.
+
+    Raises:
+        StepError: the bucket that holds what the monitor knew can't be read.
     """
 
     def __init__(self, config: MonitorConfig, clock: Callable[[], float] = time.time) -> None:
@@ -45,12 +49,14 @@ class Watch:
         self._store = Store(config.data_dir)
         self._folder = self._store.monitoring(config.name)
         self._state_file = self._folder / "state.json"
+        self._remote = remote(self._store, config.bucket, config.endpoint, config.name)
         length = config.window_s
         self.state = State.load(self._state_file, fresh=math.floor(clock() / length) * length)
         common = {"monitor": config.name, "endpoint": config.endpoint, "model": config.model}
         told = receivers(config.alerts, config.smtp, self._store.outbox)
         self.alerts = Alerts(self._folder, told, common, clock)
         self.metrics = Metrics(config.name, config.endpoint)
+        self._show_again()
         self._client = httpx.Client(timeout=2.0)
         self._references: dict[str, Reference] = {}
         self._saved_at = clock()
@@ -61,8 +67,10 @@ class Watch:
         """Look once at everything, judge what is over, and deliver what waits."""
         self.scrape()
         self.collect()
-        self.judge_windows()
+        judged = self.judge_windows()
         self._save()
+        if self._remote is not None:
+            self._remote.push(self._clock(), at_once=judged)
         self.alerts.deliver()
         self.metrics.alerts(self.alerts)
 
@@ -74,11 +82,15 @@ class Watch:
     def close(self) -> None:
         """Keep what was seen and let go of connections."""
         self._save()
+        if self._remote is not None:
+            self._remote.push(self._clock(), at_once=True)
         self.alerts.close()
         self._client.close()
 
     def scrape(self) -> None:
         """Add to the windows what the endpoint has counted since the last look."""
+        if self._config.metrics_url is None:
+            return
         now, state = self._clock(), self.state
         try:
             answer = self._client.get(self._config.metrics_url)
@@ -106,7 +118,9 @@ class Watch:
     def collect(self) -> None:
         """Add complete capture files to the windows."""
         position = self.state.position
-        for path in position.pending(self._store.captures(self._config.endpoint)):
+        now = self._clock()
+        folder = self._store.captures(self._config.endpoint)
+        for path in position.pending(folder) if self._remote is None else self._remote.pending(position, now):
             try:
                 # A file is read as a whole before any of it counts, so that a half-read one is never saved.
                 found = self._read(path)
@@ -120,10 +134,12 @@ class Watch:
             if self._clock() - self._saved_at > _COMMIT_SECONDS:
                 self._save()
         position.forget(self._clock())
+        self.metrics.looked(now)
 
-    def judge_windows(self) -> None:
-        """Judge the windows that are over, in order."""
+    def judge_windows(self) -> bool:
+        """Judge the windows that are over, in order; returns whether there were any."""
         now, length = self._clock(), self._config.window_s
+        closed = False
         limit = now - self._config.grace_s
         for start in sorted(self.state.windows):
             window = self.state.windows[start]
@@ -134,10 +150,11 @@ class Watch:
             del self.state.windows[start]
             self.state.closed_until = max(self.state.closed_until, window.end)
             self._merge_day(window)
-            self._unsaved = True
+            self._unsaved = closed = True
             if judged is not None:
                 self._show(window, *judged, now)
         self.state.closed_until = max(self.state.closed_until, math.floor(limit / length) * length)
+        return closed
 
     def _read(self, path: Any) -> dict[float, dict[str, Observed]]:
         signals = self._config.signals
@@ -190,6 +207,16 @@ class Watch:
             window.rows,
             ", ".join(self.alerts.active) or "none",
         )
+
+    def _show_again(self) -> None:
+        """Show the last window that was judged before the start: an alert on it must not end by a restart."""
+        try:
+            report = json.loads((self._folder / "latest.json").read_bytes())["window"]
+            self.metrics.show_again(report, self.alerts)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("the last window can't be shown again: %r", error)
 
     def _tell(self, judgement: Judgement, window: Window, verdict: Verdict) -> None:
         if judgement.exceeded is None:
@@ -254,6 +281,8 @@ class Watch:
             if not version.isdecimal():
                 return None
             bundle = self._store.bundle(self._config.model, int(version))
+            if self._remote is not None:
+                self._remote.baseline(self._config.model, int(version))
             try:
                 manifest = json.loads((bundle / "manifest.json").read_bytes())
                 baseline = Baseline.load(bundle / manifest["baseline"])

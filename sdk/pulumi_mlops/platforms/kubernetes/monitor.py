@@ -31,6 +31,9 @@ _CONFIG: Final = PurePosixPath("/etc/mlops")
 _SHORTEST: Final = timedelta(minutes=1)
 _CPU: Final = 0.25
 _MEMORY: Final = 512 * 2**20
+_GRACE: Final = timedelta(minutes=3)
+"""Time after a window's end in which captures still come: a server keeps a file for a minute, then uploads it."""
+
 _FOLDER: Final = 2 * 2**30
 """Bytes of the captures and baselines that a monitor reads at a time; what was read is deleted."""
 
@@ -189,6 +192,7 @@ def _config(
         "metrics_url": None,
         "host": "0.0.0.0",  # noqa: S104 - the pod's own address; NetworkPolicies say who comes in
         "port": port,
+        "grace_s": _GRACE.total_seconds(),
     }
 
 
