@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from mlops_runtime.errors import BadInputError, StepError
+from mlops_runtime.rollout import CONFIRM_SECONDS, PointedServer, Server
+from mlops_runtime.rollout.pointer import now
 from mlops_runtime.serving.bundle import BundleError, read_bundle
 from mlops_runtime.stores import deployments
-from mlops_runtime.stores.deployments import Change, Deployment
+from mlops_runtime.stores.deployments import Change
 from mlops_runtime.stores.layout import Store
 
-CONFIRM_SECONDS = 20.0
-"""How long a running server is given to load a version and switch to it."""
-
-_POLL_SECONDS = 0.1
+ServerOf = Callable[[str], Server]
+"""What serves an endpoint, by the endpoint's name."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ def deploy(
     *,
     by: str,
     run_id: str | None = None,
+    server: ServerOf | None = None,
     confirm_seconds: float = CONFIRM_SECONDS,
 ) -> list[Switch]:
     """Switch endpoints to a version.
@@ -67,10 +65,12 @@ def deploy(
         version: registered version whose bundle is deployed.
         by: `pipeline`, or the person who asked for it.
         run_id: the pipeline run that made the version.
-        confirm_seconds: how long running servers are waited for, seconds.
+        server: what serves each endpoint. Default: servers that follow the store.
+        confirm_seconds: how long servers that follow the store are waited for, seconds.
 
     Raises:
-        BadInputError: the version has no bundle, or its model file is not the one that was registered.
+        BadInputError: the version has no bundle, its model file is not the one that was registered, or an endpoint
+            can't serve it; nothing was switched.
         RefusedError: a server refused the version; all endpoints serve what they served before.
     """
     digest = verify_bundle(store, model, version)
@@ -84,7 +84,8 @@ def deploy(
             else:
                 now = _version(store, endpoint)
                 kept.append(Switch(endpoint, version if now is None else now, now, "kept", reason))
-        return [*kept, *_switch(store, wanted, model, version, digest, by, run_id, "deploy", None, confirm_seconds)]
+        servers = _servers(store, wanted, server, confirm_seconds)
+        return [*kept, *_switch(store, servers, model, version, digest, by, run_id, "deploy", None)]
 
 
 def go_back(
@@ -95,6 +96,7 @@ def go_back(
     by: str,
     reason: str,
     to: int | None = None,
+    server: ServerOf | None = None,
     confirm_seconds: float = CONFIRM_SECONDS,
 ) -> list[Switch]:
     """Switch endpoints back to the version before the deployed one, or to any version that was deployed.
@@ -106,7 +108,8 @@ def go_back(
         by: the person who asked for it.
         reason: why, for the record.
         to: version to go to; None takes the one deployed before.
-        confirm_seconds: how long running servers are waited for, seconds.
+        server: what serves each endpoint. Default: servers that follow the store.
+        confirm_seconds: how long servers that follow the store are waited for, seconds.
 
     Raises:
         BadInputError: there is no such version to go back to, or its bundle is gone or damaged.
@@ -131,7 +134,8 @@ def go_back(
             known = ", ".join(map(str, deployed))
             raise BadInputError(f"version {to} was never deployed on {endpoints[0]}; deployed were: {known}")
         digest = verify_bundle(store, model, to)
-        return _switch(store, endpoints, model, to, digest, by, None, "rollback", reason, confirm_seconds)
+        servers = _servers(store, endpoints, server, confirm_seconds)
+        return _switch(store, servers, model, to, digest, by, None, "rollback", reason)
 
 
 def verify_bundle(store: Store, model: str, version: int) -> str:
@@ -168,9 +172,15 @@ def _version(store: Store, endpoint: str) -> int | None:
     return None if deployment is None else deployment.version
 
 
+def _servers(store: Store, endpoints: list[str], server: ServerOf | None, confirm_seconds: float) -> dict[str, Server]:
+    if server is None:
+        return {endpoint: PointedServer(store, confirm_seconds=confirm_seconds) for endpoint in endpoints}
+    return {endpoint: server(endpoint) for endpoint in endpoints}
+
+
 def _switch(
     store: Store,
-    endpoints: list[str],
+    servers: dict[str, Server],
     model: str,
     version: int,
     digest: str,
@@ -178,105 +188,38 @@ def _switch(
     run_id: str | None,
     action: Literal["deploy", "rollback"],
     reason: str | None,
-    confirm_seconds: float,
 ) -> list[Switch]:
-    before = {endpoint: deployments.current(store, endpoint) for endpoint in endpoints}
-    bundle = store.bundle(model, version).relative_to(store.root)
-    for endpoint, old in before.items():
-        if old is not None and (old.version, old.digest) == (version, digest):
-            continue
-        _mend_history(store, endpoint, old)
-        change = Change(
+    for server in servers.values():
+        server.check(version)
+    before = {endpoint: deployments.current(store, endpoint) for endpoint in servers}
+    changes = {
+        endpoint: Change(
             endpoint=endpoint,
             model=model,
             version=version,
-            bundle=bundle,
+            bundle=store.bundle(model, version).relative_to(store.root),
             digest=digest,
-            deployed_at=_now(),
+            deployed_at=now(),
             by=by,
             run_id=run_id,
             action=action,
             previous=None if old is None else old.version,
             reason=reason,
         )
-        deployments.point(store, change)
-        deployments.record(store, change)
+        for endpoint, old in before.items()
+    }
+    for endpoint, server in servers.items():
+        server.begin(changes[endpoint], before[endpoint])
     switches = []
-    deadline = time.monotonic() + confirm_seconds
-    for endpoint, old in before.items():
-        state, why = _confirm(store, endpoint, model, version, deadline)
-        if state == "refused":
-            _take_back(store, before, version, why)
+    for endpoint, server in servers.items():
+        old = before[endpoint]
+        outcome = server.follow(changes[endpoint], old)
+        if outcome.state == "refused":
+            for name, other in servers.items():
+                other.take_back(changes[name], before[name], outcome.reason)
             raise RefusedError(
-                f"endpoint {endpoint} refused version {version}: {why}. Its endpoints serve what they served before"
+                f"endpoint {endpoint} refused version {version}: {outcome.reason}. "
+                "Its endpoints serve what they served before"
             )
-        switches.append(Switch(endpoint, version, None if old is None else old.version, state, why))
+        switches.append(Switch(endpoint, version, None if old is None else old.version, outcome.state, outcome.reason))
     return switches
-
-
-def _take_back(store: Store, before: dict[str, Deployment | None], version: int, why: str | None) -> None:
-    for endpoint, old in before.items():
-        refused = deployments.current(store, endpoint)
-        if old is None:
-            deployments.unpoint(store, endpoint)
-        elif old.version != version:
-            deployments.point(store, old)
-        if refused is not None:
-            previous = None if old is None else old.version
-            change = Change(
-                **{**refused.model_dump(), "deployed_at": _now()}, action="refuse", previous=previous, reason=why
-            )
-            deployments.record(store, change)
-
-
-def _mend_history(store: Store, endpoint: str, pointer: Deployment | None) -> None:
-    # A crash between the two writes leaves a pointer that the history does not know.
-    line = deployments.lineage(deployments.history(store, endpoint))
-    if pointer is not None and (not line or line[-1] != pointer.version):
-        previous = line[-1] if line else None
-        deployments.record(store, Change(**pointer.model_dump(), action="deploy", previous=previous))
-
-
-def _confirm(
-    store: Store, endpoint: str, model: str, version: int, deadline: float
-) -> tuple[Literal["served", "recorded", "down", "unconfirmed", "refused"], str | None]:
-    config_file = store.services / f"{endpoint}.json"
-    try:
-        config = json.loads(config_file.read_bytes())
-        host, port = str(config.get("host", "127.0.0.1")), int(config["port"])
-    except FileNotFoundError:
-        return "recorded", None
-    except (ValueError, KeyError):
-        return "unconfirmed", f"{config_file} is not a serving config"
-    seen: str | None = None
-    while True:
-        metadata = _metadata(host, port, model)
-        if metadata is None:
-            return "down", f"no server answers at {host}:{port}; it loads the version when it starts"
-        refused = metadata.get("refused") or {}
-        if refused.get("version") == version:
-            return "refused", str(refused.get("reason"))
-        served = metadata.get("versions") or []
-        if str(version) in map(str, served):
-            return "served", None
-        seen = ", ".join(map(str, served)) or "no model"
-        if time.monotonic() > deadline:
-            return "unconfirmed", f"the server at {host}:{port} still serves {seen}"
-        time.sleep(_POLL_SECONDS)
-
-
-def _metadata(host: str, port: int, model: str) -> dict[str, Any] | None:
-    """The server's answer on its model; None if no server of ours answers."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        connection.request("GET", f"/v2/models/{model}")
-        answer = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
-    return answer if isinstance(answer, dict) else None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,6 +9,7 @@ from typing import Any
 from mlops_runtime.definition import BatchEndpoint, Definition, EdgeEndpoint
 from mlops_runtime.deployment import RefusedError, Switch, deploy, go_back, verify_bundle
 from mlops_runtime.errors import BadInputError, StepError
+from mlops_runtime.rollout import servers
 from mlops_runtime.steps.base import report_nothing
 from mlops_runtime.stores import deployments
 from mlops_runtime.stores.bucket_audit import audit_of
@@ -46,7 +47,9 @@ def release(
     _check(definition, version)
     champion = tracking.alias("champion")
     try:
-        switches = deploy(store, _names(definition), model, version, by=by, run_id=run_id)
+        switches = deploy(
+            store, _names(definition), model, version, by=by, run_id=run_id, server=servers(definition, progress)
+        )
     except RefusedError as error:
         tracking.tag_version(version, {"status": "rejected", "reason": str(error)})
         _audit(definition, by, "refuse", version, {"reason": str(error)})
@@ -147,7 +150,7 @@ def roll_back(
     before = deployments.current(store, names[0])
     if to is not None and (store.bundle(model, to) / "manifest.json").exists():
         _check(definition, to)
-    switches = go_back(store, names, model, by=who, reason=why, to=to)
+    switches = go_back(store, names, model, by=who, reason=why, to=to, server=servers(definition, progress))
     version = switches[0].version
     for switch in switches:
         progress(f"rollback: {describe(switch)}")

@@ -88,13 +88,7 @@ def read_bundle(directory: Path) -> Bundle:
     Raises:
         BundleError: manifest missing or unreadable, model file missing, digest mismatch.
     """
-    try:
-        document = orjson.loads((directory / "manifest.json").read_bytes())
-    except OSError as error:
-        raise BundleError(f"manifest.json cannot be read: {error.strerror}") from None
-    except orjson.JSONDecodeError as error:
-        raise BundleError(f"manifest.json is not JSON: {error}") from None
-    manifest = parse_manifest(document)
+    manifest = read_manifest(directory)
     try:
         content = (directory / manifest.file).read_bytes()
     except OSError as error:
@@ -103,6 +97,21 @@ def read_bundle(directory: Path) -> Bundle:
     if digest != manifest.digest:
         raise BundleError(f"{manifest.file} has digest {digest}, the manifest says {manifest.digest}")
     return Bundle(manifest, content)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read and check a bundle's manifest alone.
+
+    Raises:
+        BundleError: manifest missing, unreadable or malformed.
+    """
+    try:
+        document = orjson.loads((directory / "manifest.json").read_bytes())
+    except OSError as error:
+        raise BundleError(f"manifest.json cannot be read: {error.strerror}") from None
+    except orjson.JSONDecodeError as error:
+        raise BundleError(f"manifest.json is not JSON: {error}") from None
+    return parse_manifest(document)
 
 
 def parse_manifest(document: object) -> Manifest:

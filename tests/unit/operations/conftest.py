@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ import pytest
 from mlops_runtime.definition import Definition
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.tracking import Tracking
+from tests.bundle_kit import hollow
 
 
 @pytest.fixture
@@ -28,41 +30,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def hollow_bundle(store: Store) -> Callable[[int], Path]:
     """A bundle whose model file is only bytes: enough for all that does not predict."""
-
-    def make(version: int, model: str = "delay") -> Path:
-        directory = store.bundle(model, version)
-        directory.mkdir(parents=True)
-        content = f"model {version}".encode()
-        (directory / "model.onnx").write_bytes(content)
-        manifest = {
-            "format": 1,
-            "model": model,
-            "version": version,
-            "run_id": f"run-{version}",
-            "task": "binary",
-            "created_at": "2026-01-01T00:00:00Z",
-            "runtime": "onnxruntime",
-            "file": "model.onnx",
-            "digest": "sha256:" + hashlib.sha256(content).hexdigest(),
-            "inputs": [{"name": "x", "dtype": "float64", "nullable": False}],
-            "outputs": [
-                {"name": "label", "dtype": "string", "shape": [-1]},
-                {"name": "probabilities", "dtype": "float32", "shape": [-1, 2]},
-            ],
-            "classes": ["0", "1"],
-            "positive_class": "1",
-            "threshold": 0.5,
-            "fallback_reason": None,
-            "enrichment": None,
-            "metrics": {"roc_auc": 0.7},
-            "licence": "Apache-2.0",
-            "sample": {"inputs": {"x": [1.0]}, "outputs": {}},
-            "baseline": "baseline.json",
-        }
-        (directory / "manifest.json").write_text(json.dumps(manifest))
-        return directory
-
-    return make
+    return partial(hollow, store)
 
 
 @pytest.fixture
