@@ -13,25 +13,22 @@ from typing import Any, Final, Literal
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltFeatureStore
-from pulumi_mlops.platforms.kubernetes import pods
+from pulumi_mlops.platforms.kubernetes import feature_server, hardening, pods
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster, component
+from pulumi_mlops.platforms.kubernetes.feature_server import FEATURE_STORE
 from pulumi_mlops.platforms.kubernetes.network import Outside, Pods
 from pulumi_mlops.spec.features import Features
 from pulumi_mlops.spec.kubernetes import Kubernetes, OnlineStore
-
-NAME: Final = "features"
-"""Name of the FeatureStore; the operator's own objects are called `feast-features…`."""
 
 POSTGRES_KEYS: Final = ("host", "port", "dbname", "user", "password")
 """Keys that the Secret of a PostgreSQL has beside its URL, as CloudNativePG and Crunchy's operator make it: Feast takes
 no URL."""
 
-_SERVER: Final = Pods("feature-server", {"feast.dev/name": NAME})
-_PORT: Final = 6566
-_METRICS_PORT: Final = 8000
+CPU: Final = 0.5
+MEMORY: Final = 2**30
+"""What a feature server asks for, cores and bytes: Feast with its libraries takes half of the memory at rest."""
 
-_CPU: Final = 0.5
-_MEMORY: Final = 2**30
+_METRICS_PORT: Final = 8000
 
 # Feast's image has a user of its own, numeric and not root.
 _POD_SECURITY: Final = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -75,17 +72,12 @@ def build(cluster: Cluster, parent: pulumi.Resource, name: str, features: Featur
     if found := problems(features, cluster.settings):
         raise pulumi.RunError(f"{name}: {found[0]}")
     online = any(view.online for view in features.views.values())
-    if online and cluster.claim("feature server", NAME, name, cluster.settings.online_store):
+    if online and cluster.claim("feature server", FEATURE_STORE, name, cluster.settings.online_store):
         _make(cluster)
     return BuiltFeatureStore(
         offline_uri=pulumi.Output.from_input(f"{cluster.settings.store.uri}/features/offline"),
-        online_url=pulumi.Output.from_input(url(cluster) if online else None),
+        online_url=pulumi.Output.from_input(feature_server.url(cluster) if online else None),
     )
-
-
-def url(cluster: Cluster) -> str:
-    """The feature server as pods of the namespace reach it."""
-    return f"http://feast-{NAME}-online.{cluster.namespace}.svc"
 
 
 def definition(cluster: Cluster, features: Features) -> dict[str, Any] | None:
@@ -109,11 +101,6 @@ def references(settings: Kubernetes) -> list[str]:
 def project(settings: Kubernetes) -> str:
     """Feast's project, which keeps namespaces apart that share a database."""
     return settings.namespace.replace("-", "_")
-
-
-def server_flow(cluster: Cluster, client: Pods) -> None:
-    """Let pods, such as an endpoint's, ask the feature server."""
-    cluster.network.allow(client, _SERVER, _PORT)
 
 
 def store_flow(cluster: Cluster, client: Pods) -> None:
@@ -144,7 +131,7 @@ def _make(cluster: Cluster) -> None:
     settings, store = cluster.settings, cluster.settings.online_store
     assert store is not None, "problems() has told"
     labels = component("feature-server")
-    secret = f"{NAME}-stores"
+    secret = f"{FEATURE_STORE}-stores"
     parameters = store_parameters(store.kind, production=settings.production)
     made = cluster.objects.add(
         f"{cluster.name}-{secret}",
@@ -152,21 +139,22 @@ def _make(cluster: Cluster) -> None:
         name=secret,
         labels=labels,
     )
-    store_flow(cluster, _SERVER)
+    hardened = hardening.harden(cluster, feature_server.PODS)
+    store_flow(cluster, feature_server.PODS)
     if settings.monitoring is not None:
-        cluster.network.allow(Pods("monitoring", {}, settings.monitoring.namespace), _SERVER, _METRICS_PORT)
+        cluster.network.allow(Pods("monitoring", {}, settings.monitoring.namespace), feature_server.PODS, _METRICS_PORT)
     cluster.objects.add(
         f"{cluster.name}-feature-server",
         {"apiVersion": "feast.dev/v1", "kind": "FeatureStore", "spec": _spec(cluster, store, secret)},
-        name=NAME,
+        name=FEATURE_STORE,
         labels=labels,
-        needs=[made, *cluster.secrets.needs(references(settings))],
+        needs=[made, *hardened, *cluster.secrets.needs(references(settings))],
     )
 
 
 def _spec(cluster: Cluster, store: OnlineStore, secret: str) -> dict[str, Any]:
     settings = cluster.settings
-    asked = pods.resources(_CPU, _MEMORY)
+    asked = pods.resources(CPU, MEMORY)
     services: dict[str, Any] = {
         # The pipeline registers views; the server only reads them.
         "runFeastApplyOnInit": False,
@@ -183,7 +171,7 @@ def _spec(cluster: Cluster, store: OnlineStore, secret: str) -> dict[str, Any]:
         },
         "registry": {"local": {"persistence": {"store": {"type": "sql", "secretRef": {"name": secret}}}}},
     }
-    if placed := pods.placement(settings, spread=_SERVER.labels).get("topologySpreadConstraints"):
+    if placed := pods.placement(settings, spread=feature_server.PODS.labels).get("topologySpreadConstraints"):
         services["topologySpreadConstraints"] = placed
     if settings.production:
         services["podDisruptionBudgets"] = {"maxUnavailable": 1}

@@ -33,7 +33,16 @@ _TYPES: Final[dict[tuple[str, str], Any]] = {
     ("scheduling.k8s.io/v1", "PriorityClass"): kubernetes.scheduling.v1.PriorityClass,
 }
 
-CLUSTER_WIDE: Final = frozenset({"Namespace", "PriorityClass", "ClusterQueue", "ResourceFlavor"})
+CLUSTER_WIDE: Final = frozenset(
+    {
+        "ClusterQueue",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "Namespace",
+        "PriorityClass",
+        "ResourceFlavor",
+    }
+)
 """Kinds that are in no namespace."""
 
 WAIT_MINUTES: Final = 10
