@@ -62,9 +62,11 @@ class Remote:
         Raises:
             StepError: the bucket can't be read; to begin anew would forget everything.
         """
+        # By a listing: asked for one object, a bucket that does not exist says no more than that it has none.
+        there = {found.path: found for found in self._objects.list(f"{self._path(self._folder)}/")}
         for name in (_STATE, *_KNOWN):
             file = self._folder / name
-            found = self._objects.head(self._path(file))
+            found = there.get(self._path(file))
             if found is None:
                 file.unlink(missing_ok=True)
                 continue
