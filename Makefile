@@ -33,8 +33,9 @@ env: ## make .venv with everything for development
 	@tools/run env dev
 engine: ## find, install or build the Pulumi engine
 	@tools/run engine
-kubernetes-bed: env ## build the Kubernetes control plane that the tests of that platform run on
+kubernetes-bed: env ## build the Kubernetes control plane and promtool, which the tests of that platform run on
 	@$(BIN)/python -m tools.kubernetes build
+	@$(BIN)/python -m tools.prometheus
 check: env ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

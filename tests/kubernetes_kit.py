@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tools import golang
 from tools.kubernetes import build, crds
 from tools.kubernetes.bed import Bed, running
 
@@ -33,7 +34,7 @@ def bed() -> Iterator[Bed]:
     """With the custom resource definitions of this machine, if it has any."""
     try:
         build.ensure()
-    except build.NoGoError as error:
+    except golang.NoGoError as error:
         missing(str(error))
     with running(crds.folder()) as started:
         yield started

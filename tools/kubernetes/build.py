@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tools import engine
+from tools import engine, golang
 from tools.console import ToolError, progress
 from tools.mutex import exclusive
 
 MODULES = Path(__file__).parent / "modules"
-# The oldest Go that Kubernetes' own go.mod lets build it.
-GO = "1.26"
 EXECUTABLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 # `go build` names an executable after its import path, and etcd's ends in `server/v3`.
 RENAMED = {"server": "etcd"}
@@ -37,10 +33,6 @@ KWOK_FILES = (
 """What kwok's own module has to say about pods, nodes and volumes, under `kustomize/`."""
 
 
-class NoGoError(ToolError):
-    """The executables are not in the cache, and there is no Go to build them with."""
-
-
 def location() -> Path:
     """Where what the pins describe is kept, built or not; for every checkout of this user.
 
@@ -57,7 +49,7 @@ def ensure() -> Path:
     """Builds what is not there yet (8-10 minutes on two cores); returns `location()`.
 
     Raises:
-        NoGoError: there is no Go to build with.
+        golang.NoGoError: there is no Go to build with.
         ToolError: a build failed; with what Go said.
     """
     home = location()
@@ -86,25 +78,20 @@ def _go_mod(module: str) -> str:
 
 
 def _build(home: Path) -> None:
-    go = shutil.which("go")
-    if go is None:
-        raise NoGoError(
-            "no Kubernetes control plane has been built on this machine, and there is no Go to build one: install "
-            f"Go {GO} or newer (https://go.dev/dl), then run `make kubernetes-bed`"
-        )
+    go = golang.find("Kubernetes control plane", "make kubernetes-bed")
     with tempfile.TemporaryDirectory(dir=home.parent) as temporary:
         made = Path(temporary) / "made"
         (made / "bin").mkdir(parents=True)
         kubernetes, kwok = version("control_plane", "k8s.io/kubernetes"), version("kwok", "sigs.k8s.io/kwok")
         with progress(f"building Kubernetes {kubernetes} and etcd from source, once", "8-10 minutes on two cores"):
-            _go(
-                go, "control_plane", "build", *_flags(_kubernetes_version(kubernetes)), "-o", f"{made / 'bin'}/", "tool"
-            )
+            flags = golang.flags(_kubernetes_version(kubernetes))
+            golang.run(go, MODULES / "control_plane", "build", *flags, "-o", f"{made / 'bin'}/", "tool")
         with progress(f"building kwok {kwok} from source, once", "a minute"):
-            _go(go, "kwok", "build", *_flags(""), "-o", f"{made / 'bin'}/", "tool")
+            golang.run(go, MODULES / "kwok", "build", *golang.flags(), "-o", f"{made / 'bin'}/", "tool")
         for built, name in RENAMED.items():
             (made / "bin" / built).rename(made / "bin" / name)
-        source = Path(_go(go, "kwok", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok").strip()) / "kustomize"
+        module = golang.run(go, MODULES / "kwok", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")
+        source = Path(module.strip()) / "kustomize"
         (made / "kwok").mkdir()
         for number, file in enumerate(KWOK_FILES):
             shutil.copyfile(source / file, made / "kwok" / f"{number:02d}-{Path(file).name}")
@@ -118,19 +105,3 @@ def _kubernetes_version(tag: str) -> str:
     major, minor = tag.removeprefix("v").split(".")[:2]
     package = "k8s.io/component-base/version"
     return f"-X {package}.gitVersion={tag} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-
-
-def _flags(linker: str) -> tuple[str, ...]:
-    return ("-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {linker}".strip())
-
-
-def _go(go: str, module: str, *arguments: str) -> str:
-    # GOWORK: a workspace above the checkout must not change what is built. cgo: nothing here needs a C compiler.
-    environment = os.environ | {"GOWORK": "off", "CGO_ENABLED": "0"}
-    run = subprocess.run(
-        [go, *arguments], cwd=MODULES / module, env=environment, capture_output=True, text=True, check=False
-    )
-    if run.returncode:
-        reason = "\n".join(run.stderr.strip().splitlines()[-15:])
-        raise ToolError(f"`go {arguments[0]}` failed in {MODULES / module}:\n{reason}")
-    return run.stdout

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tools import golang
 from tools.console import ToolError
 from tools.kubernetes import build, crds
 from tools.kubernetes.bed import ROOT
+from tools.prometheus import build as promtool
 
 # What `go build -o DIRECTORY/ tool` and `go list` do, as far as the cache is concerned.
 FAKE_GO = """
@@ -76,7 +78,7 @@ def test_failed_build_shows_why_and_leaves_nothing(machine: Path) -> None:
 
 def test_no_go_is_one_clear_message(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(build.NoGoError, match=r"there is no Go to build one: install Go 1\.26 or newer"):
+    with pytest.raises(golang.NoGoError, match=r"there is no Go to build one: install Go 1\.26 or newer"):
         build.ensure()
 
 
@@ -108,9 +110,9 @@ def test_other_pins_are_another_build(machine: Path, monkeypatch: pytest.MonkeyP
 def test_go_is_asked_for_in_the_version_that_the_pins_need() -> None:
     needed = {
         next(line.split()[1] for line in file.read_text().splitlines() if line.startswith("go "))
-        for file in build.MODULES.glob("*/go.mod")
+        for file in (*build.MODULES.glob("*/go.mod"), promtool.MODULE / "go.mod")
     }
-    assert needed == {f"{build.GO}.0"}
+    assert needed == {f"{golang.GO}.0"}
 
 
 def test_definitions_are_read_from_what_operators_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
