@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "validate": "spec:validate",
     "schema": "spec:schema",
     "migrate": "spec:migrate",
+    "preflight": "preflight:preflight",
     "check": "check:check",
     "compliance": "check:compliance",
     "rules": "policies:rules",
@@ -35,13 +36,15 @@ COMMANDS: Final[dict[str, str]] = {
     "rollback": "operate:rollback",
     "batch": "operate:batch",
     "export": "operate:export",
+    "image": "image:image",
     "logs": "logs:logs",
     "audit": "keep:audit",
     "backup": "keep:backup",
     "restore": "keep:restore",
 }
 """Commands in the order of the help, each as `module:function` within this package. A function is a Typer command; what
-it needs beyond the spec it imports itself, so that no other command waits for it."""
+it needs beyond the spec it imports itself, so that no other command waits for it. A `typer.Typer` in a function's place
+is a group of commands."""
 
 
 class _Commands(Mapping[str, Any]):
@@ -49,8 +52,13 @@ class _Commands(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         module, function = COMMANDS[name].split(":")
+        found = getattr(import_module(f"pulumi_mlops.cli.{module}"), function)
+        if isinstance(found, typer.Typer):
+            group = typer.main.get_group(found)
+            group.name = name
+            return group
         single = typer.Typer(add_completion=False)
-        single.command(name)(getattr(import_module(f"pulumi_mlops.cli.{module}"), function))
+        single.command(name)(found)
         return typer.main.get_command(single)
 
     def __iter__(self) -> Iterator[str]:
