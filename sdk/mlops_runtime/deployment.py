@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mlops_runtime.errors import BadInputError, StepError
+from mlops_runtime.errors import BadInputError, RejectedError, StepError
 from mlops_runtime.rollout import CONFIRM_SECONDS, PointedServer, Server
 from mlops_runtime.rollout.pointer import now
 from mlops_runtime.serving.bundle import BundleError, read_bundle
@@ -40,7 +40,9 @@ class Switch:
 
 
 class RefusedError(StepError):
-    """Serving refused the version; the endpoints were switched back."""
+    """Serving refused the version; the endpoints were switched back. Trying again is useless (exit code 11)."""
+
+    exit_code = RejectedError.exit_code
 
 
 def deploy(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
+from mlops_runtime.approval import Approvers, check_pending, decision, note_approval, note_rejection, now, said
 from mlops_runtime.definition import BatchEndpoint, Definition, EdgeEndpoint
 from mlops_runtime.deployment import RefusedError, Switch, deploy, go_back, verify_bundle
-from mlops_runtime.errors import BadInputError, StepError
+from mlops_runtime.errors import BadInputError, RejectedError, StepError
 from mlops_runtime.rollout import servers
 from mlops_runtime.steps.base import report_nothing
 from mlops_runtime.stores import deployments
@@ -82,23 +82,43 @@ def approve(
         RefusedError, StepError: as for `release`.
     """
     store = Store(definition.store)
-    who = _entitled(definition, approver)
+    who = Approvers.of(definition).entitled(approver)
     tracking = Tracking.of(definition)
     found = tracking.version(version)
-    now = [pointer.version for name in _names(definition) if (pointer := deployments.current(store, name)) is not None]
+    deployed = [
+        pointer.version for name in _names(definition) if (pointer := deployments.current(store, name)) is not None
+    ]
     # An approval that a crash cut short of the deployment is taken up again.
-    cut_short = found.tags.get("status") == "approved" and "approved_by" in found.tags and version not in now
+    cut_short = found.tags.get("status") == "approved" and "approved_by" in found.tags and version not in deployed
     if not cut_short:
-        _check_pending(found)
-    if newer := [number for number in now if number > version]:
+        check_pending(found)
+    if newer := [number for number in deployed if number > version]:
         raise BadInputError(
             f"version {max(newer)} is deployed, and newer than version {version}; reject {version} instead"
         )
     _check(definition, version)
     if not cut_short:
-        tracking.tag_version(version, {"status": "approved", "approved_by": who, "approved_at": _now()})
+        note_approval(tracking, version, who)
         _audit(definition, who, "approve", version, {"digest": found.tags.get("digest")})
     return release(definition, version, by=who, run_id=found.run_id, progress=progress)
+
+
+def decided(definition: Definition, version: int) -> str:
+    """Who has approved a version in the registry, from another machine than this; the decision is audited here, once.
+
+    Raises:
+        RejectedError: the version was rejected.
+        BadInputError: nobody has decided yet, or somebody who may not.
+    """
+    try:
+        who = decision(definition, version)
+    except RejectedError:
+        tags = Tracking.of(definition).version(version).tags
+        _audit_once(definition, tags.get("rejected_by", "unknown"), "reject", version, {"reason": tags.get("reason")})
+        raise
+    tags = Tracking.of(definition).version(version).tags
+    _audit_once(definition, who, "approve", version, {"digest": tags.get("digest")})
+    return who
 
 
 def reject(definition: Definition, version: int, *, approver: str, reason: str) -> None:
@@ -107,14 +127,12 @@ def reject(definition: Definition, version: int, *, approver: str, reason: str) 
     Raises:
         BadInputError: the version does not wait for approval, the approver may not decide, or no reason is given.
     """
-    who = _entitled(definition, approver)
-    why = _said(reason, "reason")
+    who = Approvers.of(definition).entitled(approver)
+    why = said(reason, "reason")
     tracking = Tracking.of(definition)
     found = tracking.version(version)
-    _check_pending(found)
-    tracking.tag_version(version, {"status": "rejected", "reason": why, "rejected_by": who, "rejected_at": _now()})
-    if "candidate" in found.aliases:
-        tracking.delete_alias("candidate")
+    check_pending(found)
+    note_rejection(tracking, found, who, why)
     _audit(definition, who, "reject", version, {"reason": why})
 
 
@@ -143,7 +161,7 @@ def roll_back(
         StepError: the version is deployed, and an export or a scoring failed.
     """
     store, model = Store(definition.store), definition.identity.name
-    who, why = _said(by, "name"), _said(reason, "reason")
+    who, why = said(by, "name"), said(reason, "reason")
     names = _names(definition)
     if not names:
         raise BadInputError(f"{model} has no endpoints; there is nothing to roll back")
@@ -212,36 +230,10 @@ def _note_champion(tracking: Tracking, champion: Version | None, version: int, b
     if champion is not None and champion.number == version:
         return
     tracking.set_alias("champion", version)
-    tracking.tag_version(version, {"deployed_at": _now(), "deployed_by": by})
+    tracking.tag_version(version, {"deployed_at": now(), "deployed_by": by})
     candidate = tracking.alias("candidate")
     if candidate is not None and candidate.number == version:
         tracking.delete_alias("candidate")
-
-
-def _check_pending(version: Version) -> None:
-    status = version.tags.get("status", "unknown")
-    if status != "pending":
-        reason = version.tags.get("reason")
-        raise BadInputError(
-            f"version {version.number} does not wait for approval: it is {status}" + (f" ({reason})" if reason else "")
-        )
-
-
-def _entitled(definition: Definition, approver: str) -> str:
-    who = _said(approver, "name")
-    identity = definition.identity
-    if who.casefold() in {identity.owner.strip().casefold(), (identity.contact or identity.owner).strip().casefold()}:
-        raise BadInputError(f"{who} owns {identity.name}; somebody else must approve its versions")
-    approvers = definition.registry.approvers
-    if approvers and who.casefold() not in {name.strip().casefold() for name in approvers}:
-        raise BadInputError(f"{who} is not among registry.approvers: {', '.join(approvers)}")
-    return who
-
-
-def _said(value: str, what: str) -> str:
-    if not value.strip():
-        raise BadInputError(f"a {what} is needed for the record")
-    return value.strip()
 
 
 def _names(definition: Definition) -> list[str]:
@@ -256,5 +248,6 @@ def _audit(definition: Definition, actor: str, action: str, version: int, detail
     audit_of(definition).audit(actor, action, f"{definition.identity.name}/{version}", details)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _audit_once(definition: Definition, actor: str, action: str, version: int, details: dict[str, Any]) -> None:
+    if not audit_of(definition).audit_log(subject=f"{definition.identity.name}/{version}", action=action, limit=1):
+        _audit(definition, actor, action, version, details)

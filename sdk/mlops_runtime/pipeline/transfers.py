@@ -190,6 +190,15 @@ def _pointers(_: Job) -> Iterator[str]:
     yield "deployments/"
 
 
+def _deployed(job: Job) -> Iterator[str]:
+    """Manifests of the bundles that endpoints serve: what they are given back where they refuse another."""
+    from mlops_runtime.stores import deployments
+
+    for endpoint in job.definition.endpoints:
+        if (pointer := deployments.current(job.store, endpoint.name)) is not None:
+            yield job.file(job.store.bundle(job.model, pointer.version) / "manifest.json")
+
+
 def _champion(job: Job) -> Iterator[str]:
     from mlops_runtime.steps.validate import champion_version
 
@@ -358,7 +367,10 @@ TABLE: Final[dict[str, Transfer]] = {
     "deploy": Transfer(
         steps=("register",),
         sources=_scored,
-        reads=(_pointers, _bundle, _snapshot_index, _rows_accepted, _batch_outputs, _held_out, _exports),
+        reads=(
+            *(_pointers, _deployed, _bundle),
+            *(_snapshot_index, _rows_accepted, _batch_outputs, _held_out, _exports),
+        ),
         writes=(_pointers, _scorings, _exports),
     ),
     "batch": Transfer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -47,8 +48,8 @@ class Metrics(Collector):
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self._latency = [0] * (len(BUCKETS) + 1)
-        self._seconds = 0.0
+        self._latency: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._rows: defaultdict[str, int] = defaultdict(int)
         self.in_flight = 0
         self.switches = 0
@@ -74,8 +75,8 @@ class Metrics(Collector):
             rows: rows predicted.
         """
         self._requests[version, status] += 1
-        self._latency[bisect_left(BUCKETS, seconds)] += 1
-        self._seconds += seconds
+        self._latency[version][bisect_left(BUCKETS, seconds)] += 1
+        self._seconds[version] += seconds
         self._rows[version] += rows
 
     def render(self) -> bytes:
@@ -99,13 +100,11 @@ class Metrics(Collector):
         latency = HistogramMetricFamily(
             "mlops_serving_request_duration_seconds",
             "Time from a request's headers to its answer.",
-            labels=["endpoint"],
+            labels=["endpoint", "version"],
         )
-        total, buckets = 0, []
-        for bound, count in zip([*map(str, BUCKETS), "+Inf"], self._latency, strict=True):
-            total += count
-            buckets.append((bound, total))
-        latency.add_metric(endpoint, buckets, self._seconds)
+        for version, counts in list(self._latency.items()):
+            totals = zip([*map(str, BUCKETS), "+Inf"], accumulate(counts), strict=True)
+            latency.add_metric([*endpoint, version], list(totals), self._seconds[version])
         yield latency
         yield self._gauge("requests_in_flight", "Infer requests being answered now.", self.in_flight)
         yield self._counter("model_switches", "Model versions switched in.", self.switches)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlops_runtime.release import PIPELINE, release
+from mlops_runtime.deployment import RefusedError
+from mlops_runtime.release import PIPELINE, decided, release
 from mlops_runtime.steps.base import Outputs, Run, Step
 from mlops_runtime.steps.register import RegisterOutputs
 
@@ -33,13 +34,22 @@ def _inputs(run: Run) -> dict[str, Any]:
 
 def _run(run: Run) -> DeployOutputs:
     registered = run.outputs("register", RegisterOutputs)
-    number = registered.version
-    if registered.status == "pending":
+    number, by = registered.version, PIPELINE
+    waited = registered.status == "pending" and run.definition.bucket is not None
+    if waited:
+        # Where steps run by themselves, this one is begun after the decision.
+        by = decided(run.definition, number)
+    if registered.status == "pending" and not waited:
         run.progress(f"deploy: version {number} waits for approval: mlops approve {number} --by NAME")
     elif registered.status == "rejected":
         run.progress(f"deploy: version {number} was rejected and is not deployed: {'; '.join(registered.reasons)}")
     else:
-        switches = release(run.definition, number, by=PIPELINE, run_id=run.id, progress=run.progress)
+        try:
+            switches = release(run.definition, number, by=by, run_id=run.id, progress=run.progress)
+        except RefusedError:
+            # The record that keeps the version from being deployed again.
+            run.publish(run.store.deployments)
+            raise
         live = [switch.endpoint for switch in switches if switch.state != "kept"]
         return DeployOutputs(endpoints=live, version=number)
     return DeployOutputs(endpoints=[], version=None)

@@ -86,9 +86,14 @@ class Store:
         """Bundle of one version."""
         return self.bundles(model) / str(version)
 
+    @property
+    def deployments(self) -> Path:
+        """Deployment pointers and their histories."""
+        return self.root / "deployments"
+
     def deployment(self, endpoint: str) -> Path:
         """The deployment pointer of an endpoint."""
-        return self.root / "deployments" / f"{endpoint}.json"
+        return self.deployments / f"{endpoint}.json"
 
     def captures(self, endpoint: str) -> Path:
         """Captured requests and answers of an endpoint."""
