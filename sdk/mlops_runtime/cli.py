@@ -100,25 +100,50 @@ def _add_step(name: str, summary: str) -> None:
         outputs: OutputsFolder = None,
         json: Json = False,
     ) -> None:
-        from mlops_runtime.pipeline.single import run_step
-
-        _heed_signals()
         if run_id is None and name != "ingest":
             raise BadInputError(f"{name} works on what earlier steps made: give their run with --run-id")
-        _result(run_step(_run(definition, run_id, trigger, requested_by, git_commit), name, outputs), json)
+        _step(_run(definition, run_id, trigger, requested_by, git_commit), name, outputs, json)
+
+
+def _step(run: Run, name: str, outputs: Path | None, json: bool) -> None:
+    from mlops_runtime.pipeline.single import run_step
+
+    _heed_signals()
+    _result(run_step(run, name, outputs), json)
 
 
 for _name, _summary in (
     ("ingest", "read every source into a versioned snapshot."),
     ("verify", "check the snapshots against what the spec promises."),
     ("featurize", "build training and held-out rows."),
-    ("train", "fit the model."),
     ("evaluate", "compute metrics on the held-out rows."),
     ("validate", "judge the model."),
     ("register", "register the model's version and write its bundle."),
     ("deploy", "switch the endpoints to the version."),
 ):
     _add_step(_name, _summary)
+
+
+@app.command()
+def train(
+    definition: DefinitionFile,
+    run_id: Annotated[str, typer.Option(help="Identifier of the run.")],
+    trigger: Trigger = "manual",
+    requested_by: RequestedBy = None,
+    git_commit: GitCommit = None,
+    outputs: OutputsFolder = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Fit on the workers of the Ray cluster that this is part of.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run the step train by itself: fit the model."""
+    content = _run(definition, run_id, trigger, requested_by, git_commit)
+    if ray:
+        from mlops_runtime.steps.distributed import connect
+
+        connect(content.definition)
+    _step(content, "train", outputs, json)
 
 
 @app.command()
@@ -131,7 +156,8 @@ def admit(
         float | None, typer.Option(help="Seconds since the last run's start in which none is made, unless by hand.")
     ] = None,
     new_data: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="Source that must have changed since it was read last.")
+        str | None,
+        typer.Option(metavar="SOURCE", help="Source that must have changed since it was read last; empty: none must."),
     ] = None,
 ) -> None:
     """Decide whether a triggered run is made: `go` (`true` or `false`) is written to the outputs."""
@@ -140,7 +166,7 @@ def admit(
     from mlops_runtime.pipeline.supervisor import read_definition
 
     content = read_definition(definition)
-    answer = decide(content, trigger=trigger, run_id=run_id, cooldown=cooldown, new_data=new_data)
+    answer = decide(content, trigger=trigger, run_id=run_id, cooldown=cooldown, new_data=new_data or None)
     _say(f"admit: {'run' if answer.go else 'no run'}: {answer.reason}")
     if outputs is not None:
         write_outputs(outputs, {"go": answer.go})

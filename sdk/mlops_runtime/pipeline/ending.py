@@ -102,6 +102,9 @@ def _why(run: Run, status: str, failures: str) -> str:
 def _failed_nodes(failures: str) -> list[dict[str, str]]:
     try:
         nodes = json.loads(failures)
+        if isinstance(nodes, str):
+            # Argo quotes the list once more, so that it can stand in a text.
+            nodes = json.loads(nodes)
     except ValueError:
         return []
     wanted = ("displayName", "message", "finishedAt")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mlops_runtime.definition import Definition
 from mlops_runtime.errors import BadDataError
-from mlops_runtime.steps import fitting, frames, tune
+from mlops_runtime.steps import distributed, fitting, frames, tune
 from mlops_runtime.steps.base import Outputs, Run, Step, digest_of_file
 from mlops_runtime.steps.featurize import FeaturizeOutputs
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 
 class TrainOutputs(Outputs):
@@ -63,7 +66,7 @@ def _inputs(run: Run) -> dict[str, Any]:
     return {
         "data": features.data_digest,
         "columns": [column.model_dump() for column in features.columns],
-        "training": settings.model_dump(mode="json", exclude={"window", "split", "compute"}),
+        "training": settings.model_dump(mode="json", exclude={"window", "split", "compute", "distribution"}),
         "split": settings.split.strategy,
         "cpu": settings.compute.cpu,
         "primary": run.definition.evaluation.primary if settings.tuning else None,
@@ -72,8 +75,6 @@ def _inputs(run: Run) -> dict[str, Any]:
 
 
 def _run(run: Run) -> TrainOutputs:
-    from threadpoolctl import threadpool_limits
-
     from mlops_runtime.code import pickled
 
     definition = run.definition
@@ -93,16 +94,33 @@ def _run(run: Run) -> TrainOutputs:
     import sklearn  # noqa: F401 - its import takes a second that is not part of the fit
 
     started = time.monotonic()
-    with threadpool_limits(fitting.threads(settings.compute.cpu)):
-        model = fitting.fit(definition, features.columns, x, y, params)
+    if settings.estimator is not None and distributed.connected(definition):
+        # The workers have the cores and the GPUs; a training function asks for them itself.
+        work = (definition, features.columns, x, y)
+        model = distributed.Workers(definition, 1, work).submit(_fit, params).result()
+    else:
+        model = _fit((definition, features.columns, x, y), params)
     seconds = time.monotonic() - started
     path = run.directory / "train" / "model.pkl"
     path.write_bytes(pickled(definition, model))
+    if kept := distributed.checkpoints(definition.identity.name, run.id):
+        shutil.rmtree(kept, ignore_errors=True)
     name = settings.estimator or settings.function
     run.progress(f"train: {name} on {len(x):,} rows, {x.shape[1]} inputs, fitted in {seconds:.1f} s")
     return TrainOutputs(
         model=path, digest=digest_of_file(path), params=params, tuning_trials=trials, seconds=round(seconds, 3)
     )
+
+
+def _fit(
+    work: tuple[Definition, Sequence[frames.Named], pd.DataFrame, npt.NDArray[Any]], params: dict[str, Any]
+) -> Any:
+    from threadpoolctl import threadpool_limits
+
+    definition, columns, x, y = work
+    with threadpool_limits(fitting.threads(definition.training.compute.cpu)):
+        # Copies: what comes from a cluster's shared memory can't be written, and estimators may.
+        return fitting.fit(definition, columns, x.copy(), y.copy(), params)
 
 
 STEP = Step("train", _run, TrainOutputs, _inputs)

@@ -1,8 +1,9 @@
 """Search for parameters (Optuna), within the training rows; part of the step `train`.
 
-The study is kept in the run's folder, so an interrupted search goes on where it was. One process asks the sampler and
-tells it the results; folds are fitted in worker processes. Each trial's sampler is seeded by its number, so that a
-search of one trial at a time finds the same parameters whether it was interrupted or not.
+The study is kept in the run's folder, or on the volume for checkpoints where there is one, so an interrupted search
+goes on where it was. One process asks the sampler and tells it the results; folds are fitted in worker processes, or
+by the workers of a Ray cluster. Each trial's sampler is seeded by its number, so that a search of one trial at a time
+finds the same parameters whether it was interrupted or not.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from mlops_runtime.definition import Definition, Parameter, Tuning
 from mlops_runtime.errors import BadInputError, StepError
 from mlops_runtime.lifecycle import end_with_parent
-from mlops_runtime.steps import fitting, frames, metrics
+from mlops_runtime.steps import distributed, fitting, frames, metrics
 from mlops_runtime.steps.base import Run
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def search(run: Run, columns: Sequence[frames.Named], x: pd.DataFrame, y: npt.ND
     assert tuning is not None
     primary = definition.evaluation.primary
     larger = definition.evaluation.metrics[primary]
-    journal = run.directory / "train" / "study.journal"
+    folder = distributed.checkpoints(definition.identity.name, run.id) or run.directory / "train"
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = folder / "study.journal"
     study = optuna.create_study(
         storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal))),
         study_name=definition.identity.name,
@@ -122,8 +125,9 @@ def fold_score(
     y: npt.NDArray[Any],
     fold: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     params: dict[str, Any],
+    threads: int,
 ) -> float:
-    """The primary metric on a fold's test part, of a model fitted on its training part.
+    """The primary metric on a fold's test part, of a model fitted on its training part with some threads.
 
     Raises:
         BadInputError: the parameters or the function are wrong.
@@ -131,10 +135,8 @@ def fold_score(
     from threadpoolctl import threadpool_limits
 
     training = definition.training
-    tuning = training.tuning
     train, test = fold
-    share = max(1, fitting.threads(training.compute.cpu) // (tuning.parallel if tuning else 1))
-    with threadpool_limits(share):
+    with threadpool_limits(threads):
         model = fitting.fit(definition, columns, x.iloc[train], y[train], {**training.params, **params})
         outcome = metrics.predict(model, x.iloc[test], y[test], definition)
     value = outcome.metric(definition.evaluation.primary)
@@ -209,14 +211,20 @@ def _suggest(trial: optuna.Trial, name: str, kind: Parameter) -> Any:
 def _fold_runner(
     definition: Definition, columns: Sequence[frames.Named], x: pd.DataFrame, y: npt.NDArray[Any], tuning: Tuning
 ) -> Iterator[Any]:
-    """Gives `submit(fold, params) -> Future`: in this process for one trial at a time, else in worker processes."""
-    plan = folds(y, definition)
+    """Gives `submit(fold, params) -> Future`: on the workers of a cluster where there is one, else in this process for
+    one trial at a time, and in worker processes for more."""
+    threads = max(1, fitting.threads(definition.training.compute.cpu) // tuning.parallel)
+    work: _Work = (definition, list(columns), x, y, folds(y, definition))
+    if distributed.connected(definition):
+        workers = distributed.Workers(definition, tuning.parallel, work)
+        yield lambda number, params: workers.submit(_score, number, params, workers.share)
+        return
     if tuning.parallel == 1:
 
         def here(number: int, params: dict[str, Any]) -> concurrent.futures.Future[float]:
             future: concurrent.futures.Future[float] = concurrent.futures.Future()
             try:
-                future.set_result(fold_score(definition, columns, x, y, plan[number], params))
+                future.set_result(_score(work, number, params, threads))
             except StepError as error:
                 future.set_exception(error)
             return future
@@ -227,22 +235,31 @@ def _fold_runner(
         tuning.parallel,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
-        initargs=((definition, list(columns), x, y, plan),),
+        initargs=(work,),
     )
     try:
-        yield lambda number, params: pool.submit(_in_worker, number, params)
+        yield lambda number, params: pool.submit(_in_worker, number, params, threads)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_WORK: list[Any] = []
+_Work = tuple[
+    Definition, list[frames.Named], "pd.DataFrame", npt.NDArray[Any], list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+]
+"""Definition, inputs, rows, labels, and the row numbers of each fold."""
+
+_WORK: list[_Work] = []
 
 
-def _start_worker(work: Any) -> None:
+def _start_worker(work: _Work) -> None:
     end_with_parent()
     _WORK[:] = [work]
 
 
-def _in_worker(number: int, params: dict[str, Any]) -> float:
-    definition, columns, x, y, plan = _WORK[0]
-    return fold_score(definition, columns, x, y, plan[number], params)
+def _in_worker(number: int, params: dict[str, Any], threads: int) -> float:
+    return _score(_WORK[0], number, params, threads)
+
+
+def _score(work: _Work, number: int, params: dict[str, Any], threads: int) -> float:
+    definition, columns, x, y, plan = work
+    return fold_score(definition, columns, x, y, plan[number], params, threads)

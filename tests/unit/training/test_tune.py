@@ -78,7 +78,7 @@ def test_trials_below_the_median_are_stopped_after_a_fold(tmp_path, monkeypatch)
     run, x, y = search_for(tmp_path, pruner="median", trials=12)
     folds_of = {}
 
-    def score(definition, columns, x, y, fold, params):
+    def score(definition, columns, x, y, fold, params, threads):
         folds_of[params["C"]] = folds_of.get(params["C"], 0) + 1
         return 0.9 if len(folds_of) <= 6 else 0.1
 
@@ -99,5 +99,5 @@ def test_the_metric_decides_the_direction(tmp_path, monkeypatch):
     evaluation = run.definition.evaluation.model_copy(update={"primary": "log_loss"})
     run.definition = run.definition.model_copy(update={"evaluation": evaluation})
     seen = []
-    monkeypatch.setattr(tune, "fold_score", lambda *arguments: (seen.append(arguments[-1]["C"]), arguments[-1]["C"])[1])
+    monkeypatch.setattr(tune, "fold_score", lambda *arguments: (seen.append(arguments[5]["C"]), arguments[5]["C"])[1])
     assert tune.search(run, kit.COLUMNS, x, y).params["C"] == min(seen)
