@@ -50,7 +50,7 @@ def test_a_misspelt_field_is_refused(bed: Bed, namespace: str) -> None:
 
 
 def test_pods_of_the_operator_pass_the_restricted_profile_by_our_policy(bed: Bed, restricted_namespace: str) -> None:
-    pod = {
+    pod: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
@@ -78,7 +78,9 @@ def test_pods_of_the_operator_pass_the_restricted_profile_by_our_policy(bed: Bed
     }
     with pytest.raises(RefusedError, match="restricted"):
         bed.api.apply(pod, dry_run=True)
-    policies = [each for each in kit.moved(objects(), restricted_namespace) if each["kind"].startswith("Mutating")]
+    policies: list[dict[str, Any]] = [
+        each for each in kit.moved(objects(), restricted_namespace) if each["kind"].startswith("Mutating")
+    ]
     assert len(policies) == 2
     for each in policies:
         each["metadata"]["name"] = restricted_namespace

@@ -41,12 +41,28 @@ def test_a_config_without_a_store_is_read(tmp_path):
     assert str(config.capture.directory) == "/captures"
 
 
+def test_features_may_come_from_a_feature_server(tmp_path):
+    url = "http://feast-features-online.ml.svc"
+    config = load(tmp_path, {**MINIMAL, **BUNDLE, "enrichment": True, "feature_server_url": url})
+
+    assert (config.enrichment, config.feature_server_url) == (True, url)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"prot": 1}, "prot: unknown field; did you mean 'port'?"),
         ({"port": "80"}, "port: expected an integer, got '80'"),
         ({"port": True}, "port: expected an integer, got True"),
+        ({"feature_server_url": "http://f"}, "feature_server_url: expected null without enrichment, got 'http://f'"),
+        (
+            {"enrichment": True, "feature_server_url": "f:80"},
+            "feature_server_url: expected http://HOST[:PORT], got 'f:80'",
+        ),
+        (
+            {"enrichment": True, "feature_server_url": "http://me:secret@f"},
+            "feature_server_url: expected http://HOST[:PORT], got",
+        ),
         ({"port": 70000}, "port: expected 0 to 65535, got 70000"),
         ({"endpoint": "a/b"}, "endpoint: expected a name without '/'"),
         ({"workers": 2}, "workers: expected 1 ("),
