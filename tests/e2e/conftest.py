@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -52,9 +53,9 @@ class Outcome:
     @property
     def changes(self) -> dict[str, int]:
         """Resources by what happened to them, from the summary."""
-        lines = self.text.partition("Resources:")[2].partition("Duration:")[0].splitlines()
-        words = [line.replace("+-", "").strip(" +-~").split() for line in lines]
-        return {parts[-1]: int(parts[0]) for parts in words if len(parts) >= 2 and parts[0].isdigit()}
+        summary = self.text.partition("Resources:")[2].partition("Duration:")[0]
+        counts = re.findall(r"(\d+) (?:to )?([a-z]+)", summary)
+        return {word: int(count) for count, word in counts if word != "changes"}
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ _CHILDREN = (
     {"apiVersion": "v1", "kind": "Pod"},
 )
 _EVENTS = {"apiVersion": "v1", "kind": "Event"}
+# Conditions that are good news when they are false.
+_PROBLEMS = ("Failed", "FailureTarget", "Reconciling", "ReplicaFailure", "Stalled", "Suspended")
 _MOST_EVENTS = 5
 
 
@@ -97,10 +100,10 @@ class Waiter:
             return None
 
     def _failure(self, live: Document, first: str) -> NotReadyError:
-        try:
-            return NotReadyError(live, [first, *_conditions(live), *self._circumstances(live)])
-        except RefusedError:  # the account may not list what we would tell
-            return NotReadyError(live, [first, *_conditions(live)])
+        reasons = [first, *_conditions(live)]
+        with contextlib.suppress(RefusedError):  # the account may not list what we would tell
+            reasons += self._circumstances(live)
+        return NotReadyError(live, reasons)
 
     def _circumstances(self, live: Document) -> Iterator[str]:
         """What its descendants' conditions and their events say."""
@@ -117,15 +120,13 @@ class Waiter:
         events = [each for each in self._api.items(_EVENTS | scope) if each["involvedObject"].get("uid") in family]
         warnings = [each for each in events if each.get("type") == "Warning"]
         for each in warnings[-_MOST_EVENTS:]:
-            yield (
-                f"event {each.get('reason')} of {each['involvedObject']['kind']} {each['involvedObject']['name']}: "
-                + str(each.get("message", ""))
-            )
+            about = f"{each['involvedObject']['kind']} {each['involvedObject']['name']}"
+            yield f"event {each.get('reason')} of {about}: {each.get('message')}"
 
 
 def _conditions(live: Document) -> Iterator[str]:
     for each in (live.get("status") or {}).get("conditions") or ():
-        is_problem = each.get("type") in ("ReplicaFailure", "Failed", "Stalled")
+        is_problem = each.get("type") in _PROBLEMS
         if (each.get("status") != "False") == is_problem or each.get("status") == "Unknown":
             text = ": ".join(filter(None, (each.get("reason"), each.get("message"))))
             yield f"{live.get('kind')} {live['metadata']['name']}: {each['type']}={each['status']}" + (
