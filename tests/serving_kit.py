@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -230,13 +230,24 @@ class Server:
         return self.process.wait(seconds)
 
 
-def start(data_dir: Path, /, *, name: str = "serving", **changes: Any) -> subprocess.Popen[str]:
-    """Start `python -m mlops_runtime.serving` with a config file of its own; logs to `<data_dir>/<name>.log`."""
+def command_line(config_file: Path) -> list[str]:
+    return [sys.executable, "-m", "mlops_runtime.serving", "--config", str(config_file)]
+
+
+def start(
+    data_dir: Path,
+    /,
+    *,
+    name: str = "serving",
+    command: Callable[[Path], list[str]] = command_line,
+    **changes: Any,
+) -> subprocess.Popen[str]:
+    """Start a server with a config file of its own; logs to `<data_dir>/<name>.log`."""
     path = data_dir / f"{name}.json"
     path.write_text(json.dumps(config(data_dir, **changes)))
     with (data_dir / f"{name}.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "mlops_runtime.serving", "--config", str(path)],
+            command(path),
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
