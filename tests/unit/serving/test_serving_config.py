@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,12 @@ def test_features_may_come_from_a_feature_server(tmp_path):
     config = load(tmp_path, {**MINIMAL, **BUNDLE, "enrichment": True, "feature_server_url": url})
 
     assert (config.enrichment, config.feature_server_url) == (True, url)
+
+
+def test_the_config_that_the_docs_show_is_read(tmp_path):
+    page = (Path(__file__).resolve().parents[3] / "docs" / "images.md").read_text()
+    config = load(tmp_path, page.split("```json")[1].split("```")[0])
+    assert (str(config.bundle), config.port) == ("/mnt/models", 8080)
 
 
 @pytest.mark.parametrize(
