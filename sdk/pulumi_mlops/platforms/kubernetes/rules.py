@@ -13,6 +13,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from pulumi_mlops.platforms.kubernetes.durations import duration
+from pulumi_mlops.platforms.kubernetes.workflow import (
+    LAST_SUCCESS_METRIC,
+    METRIC_NAMESPACE,
+    METRIC_PREFIX,
+    RUNS_METRIC,
+)
 from pulumi_mlops.spec.monitors import Monitor
 from pulumi_mlops.spec.retraining import Retraining
 
@@ -22,16 +28,6 @@ Group = dict[str, Any]
 REQUESTS: Final = "monitor:mlops_serving_requests:increase"
 ERRORS: Final = "monitor:mlops_serving_errors:ratio"
 LATENCY: Final = "monitor:mlops_serving_latency_seconds:p99"
-
-RUNS: Final = "mlops_pipeline_runs_total"
-"""Counter of finished runs: the metric that a pipeline's WorkflowTemplate declares, with the labels `model`, `status`
-(Succeeded, Failed, Error) and `mlops_namespace`, for `namespace` is that of Argo's controller, which is scraped."""
-
-LAST_SUCCESS: Final = "mlops_pipeline_last_success_timestamp_seconds"
-"""Gauge of when the last run succeeded, seconds since 1970, with the labels `model` and `mlops_namespace`."""
-
-_ARGO: Final = "argo_workflows_"
-"""What Argo's controller puts in front of the names of such metrics."""
 
 LONGEST_LATENCY: Final = timedelta(seconds=10)
 """Last bound of the servers' histogram (`mlops_runtime.serving.metrics.BUCKETS`): longer answers look like this."""
@@ -92,8 +88,10 @@ def monitor_groups(settings: Monitor, watched: Watched) -> list[Group]:
 def retraining_groups(settings: Retraining, namespace: str, model: str) -> list[Group]:
     """Rule groups of continuous training: failed runs, and runs that are overdue."""
     labels = {"namespace": namespace, "model": model}
-    runs = _selector(mlops_namespace=namespace, model=model)
-    failed = f'{_ARGO}{RUNS}{{{runs},status=~"Failed|Error"}}'
+    # `namespace` is that of Argo's controller, which is scraped.
+    runs = _selector(**{METRIC_NAMESPACE: namespace, "model": model})
+    failed = f'{METRIC_PREFIX}{RUNS_METRIC}{{{runs},status=~"Failed|Error"}}'
+    success = f"{METRIC_PREFIX}{LAST_SUCCESS_METRIC}{{{runs}}}"
     found = [
         _alert(
             "MLOpsTrainingFailed",
@@ -105,11 +103,12 @@ def retraining_groups(settings: Retraining, namespace: str, model: str) -> list[
         )
     ]
     if settings.overdue is not None:
-        limit = settings.overdue.total_seconds()
+        # Argo's controller forgets its metrics when it starts again; the silence must not hide what is overdue.
+        recalled = duration(2 * settings.overdue)
         found.append(
             _alert(
                 "MLOpsTrainingOverdue",
-                f"time() - max({_ARGO}{LAST_SUCCESS}{{{runs}}}) > {_number(limit)}",
+                f"time() - max(max_over_time({success}[{recalled}])) > {_number(settings.overdue.total_seconds())}",
                 {**labels, "signal": "run_overdue", "severity": "warning"},
                 f"No training run of {model} succeeded for longer than {duration(settings.overdue)}.",
                 "Last success {{ $value | humanizeDuration }} ago. Look at the triggers and at the last runs: "
