@@ -49,8 +49,8 @@ class BusyError(StepError):
     exit_code = 75
 
 
-class SignalledError(Exception):
-    """The process was told to stop.
+class SignalledError(BaseException):
+    """The process was told to stop. No error: code that goes on after any error must not go on after this.
 
     Arguments:
         number: the signal.

@@ -102,13 +102,14 @@ def working_copy(definition: Definition) -> WorkingCopy | None:
     """The working copy that a command works on; None where the store itself is here. The store's folder is made.
 
     Raises:
+        BadInputError: the folder can't be written.
         StepError: the bucket can't be used.
-        OSError: the folder can't be written.
     """
-    if definition.bucket is None:
+    try:
         Store(definition.store).create()
-        return None
-    return WorkingCopy.at(definition.store, definition.bucket)
+    except OSError as error:
+        raise BadInputError(f"the data directory {definition.store} can't be written: {error.strerror}") from None
+    return None if definition.bucket is None else WorkingCopy.at(definition.store, definition.bucket)
 
 
 def write_outputs(folder: Path, values: dict[str, Any]) -> None:

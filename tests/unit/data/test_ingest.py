@@ -318,6 +318,18 @@ def test_fingerprints_tell_changes(tmp_path, database):
     assert [name for name in before if before[name] == after[name]] == []
 
 
+@pytest.mark.parametrize("kind", ["file", "python"])
+def test_a_snapshot_has_the_fingerprint_of_its_source(tmp_path, kind):
+    (tmp_path / "t.csv").write_text(CSV)
+    write_code(tmp_path, "made", "import pandas as pd\ndef make():\n    return pd.DataFrame({'x': [1, 2]})\n")
+    uri = {"file": str(tmp_path / "t.csv"), "python": "python:made:make"}[kind]
+    project = definition(tmp_path, {"a": source(uri, kind)})
+    ingest.ingest(project, "a")
+    latest = Snapshots(Store(project.store), "a").latest()
+    assert latest is not None
+    assert latest.fingerprint == sources.fingerprint(project, "a")
+
+
 def test_the_fingerprint_of_an_old_file_is_remembered(tmp_path, monkeypatch):
     import os
 
