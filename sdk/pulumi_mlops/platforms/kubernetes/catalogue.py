@@ -163,8 +163,8 @@ OPERATORS: Final[Mapping[OperatorName, Operator]] = {
 }
 """Every operator that `platform.kubernetes.install_operators` may name."""
 
-GATEWAY: Final = (("gateway.networking.k8s.io/v1", "HTTPRoute"), ("gateway.networking.k8s.io/v1", "Gateway"))
-"""Custom resources of the Gateway API, which comes with the cluster or with the Gateway's own controller."""
+GATEWAY_API: Final = "gateway.networking.k8s.io"
+"""Group of the Gateway API, which comes with the cluster or with a Gateway's own controller."""
 
 
 def operator_of(version: str, kind: str) -> OperatorName | None:

@@ -15,6 +15,7 @@ from pulumi_mlops.platforms.kubernetes import (
     feature_store,
     foundation,
     governance,
+    guard,
     monitor,
     preflight,
     registry,
@@ -100,7 +101,7 @@ class KubernetesPlatform(base.Platform):
     @classmethod
     def preflight(cls, spec: Spec) -> list[str]:
         """See `base.Platform.preflight`."""
-        return preflight.problems(spec)
+        return preflight.problems(spec) or guard.problems(spec)
 
     def governance(
         self, parent: pulumi.Resource, name: str, settings: Governance, identity: Identity

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.kubernetes import demand, endpoint_limits, feature_store, governance, limits, secrets
+from pulumi_mlops.platforms.kubernetes import (
+    demand,
+    endpoint_limits,
+    feature_store,
+    governance,
+    limits,
+    monitor,
+    retraining,
+    secrets,
+)
 from pulumi_mlops.spec.base import REFERENCE
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.errors import dotted
@@ -42,6 +51,10 @@ def problems(spec: Spec) -> list[str]:
     for endpoint in spec.endpoints:
         if isinstance(endpoint, RestEndpoint):
             found += endpoint_limits.problems(endpoint, settings)
+    for watched in spec.monitors:
+        retrain = watched.name in spec.retraining.triggers.drift
+        found += monitor.problems(watched, settings, retrain=retrain)
+    found += retraining.problems(spec.retraining, settings)
     return list(dict.fromkeys(found))
 
 
