@@ -17,6 +17,7 @@ from mlops_policies.several import thorough
 NAMESPACE: Final = ("kubernetes:core/v1:Namespace",)
 NETWORK_POLICY: Final = ("kubernetes:networking.k8s.io/*:NetworkPolicy", "kubernetes:extensions/*:NetworkPolicy")
 SERVICE_ACCOUNT: Final = ("kubernetes:core/*:ServiceAccount", "kubernetes:core/*:ServiceAccountPatch")
+ROLE_BINDING: Final = ("kubernetes:rbac.authorization.k8s.io/*:RoleBinding*",)
 ROLE: Final = ("kubernetes:rbac.authorization.k8s.io/*:Role*", "kubernetes:rbac.authorization.k8s.io/*:ClusterRole*")
 """Roles and cluster roles, and what binds them."""
 RESOURCE_QUOTA: Final = ("kubernetes:core/*:ResourceQuota",)
@@ -88,13 +89,27 @@ class Pod(Part):
         metadata: what holds the pods' labels and annotations.
         shape: how its kind keeps pods.
         inherited: where settings come from that the spec does not set.
+        patched: the pod that it is a patch of.
     """
 
-    __slots__ = ("metadata", "shape")
+    __slots__ = ("metadata", "patched", "shape")
 
-    def __init__(self, spec: View, metadata: View, shape: Shape, inherited: Part | None = None) -> None:
+    def __init__(
+        self,
+        spec: View,
+        metadata: View,
+        shape: Shape,
+        inherited: Part | None = None,
+        patched: Pod | None = None,
+    ) -> None:
         super().__init__(spec, inherited)
-        self.metadata, self.shape = metadata, shape
+        self.metadata, self.shape, self.patched = metadata, shape, patched
+
+    @property
+    def account(self) -> object:
+        """The service account, as `serviceAccountName` has it. Raises as `known` does."""
+        own = self.value("serviceAccountName") or self.value("serviceAccount")
+        return own or (self.patched.account if self.patched else "default")
 
     @property
     def partial(self) -> bool:
@@ -212,7 +227,7 @@ def _steps(item: View, shape: Shape) -> Iterator[Pod]:
             pod = Pod(template, Part(template.view("metadata"), labels), shape, defaults)
             yield pod
             for patch in pod.gathered("podSpecPatch"):
-                yield Pod(patch.json(""), pod.metadata, Shape(partial=True))
+                yield Pod(patch.json(""), pod.metadata, Shape(partial=True), patched=pod)
 
 
 def _containers(pod: Pod, path: str) -> Iterator[View]:

@@ -41,8 +41,8 @@ class Limited(Parameters):
     *_WITH_ACCOUNT,
     severity="medium",
     remediation=(
-        "Set `automountServiceAccountToken: false` on the service account or the pod; name the accounts that "
-        "do call the Kubernetes API in the rule's parameter `accounts`."
+        "Set `automountServiceAccountToken: false` on the service account or the pod; bind the account of a pod "
+        "that does call the Kubernetes API to a Role in the stack, or name it in the rule's parameter `accounts`."
     ),
     references={"nsa-hardening": ["C-0034"], "checkov": ["CKV_K8S_38"], "soc2": ["CC6.3"]},
     graph=True,
@@ -53,7 +53,8 @@ def no_automount_token(resource: Resource, stack: Stack, parameters: Accounts) -
 
     Model code rarely calls the Kubernetes API, and a token that lies in its file system is what an intruder takes
     first. A pod is fine where it refuses the token, or where its service account in the stack does and the pod does
-    not ask for it again. Serving runtimes are not judged: their pods take the account from the InferenceService.
+    not ask for it again. A pod that asks for it is fine where the stack binds its account to a Role: what it may do
+    there is said. Serving runtimes are not judged: their pods take the account from the InferenceService.
     """
     if "ServiceAccount" not in resource.kind:
         found = some(pods(resource), "it describes no pods")
@@ -148,14 +149,23 @@ def probes_set(workload: Resource) -> Iterator[Finding]:
 
 
 def _mounting(pod: Pod, stack: Stack, parameters: Accounts) -> Iterator[Finding]:
-    account = pod.value("serviceAccountName") or pod.value("serviceAccount") or "default"
+    account = pod.account
     if account in parameters.accounts:
         return
     if pod.value(_TOKEN) is None and not pod.partial:
         if not any(_refuses(found) for found in _accounts(pod, account, stack)):
             yield pod.finding("neither the pod nor its service account refuses a token of the Kubernetes API", _TOKEN)
-    elif pod.flag(_TOKEN):
+    elif pod.flag(_TOKEN) and not _bound(pod, account, stack):
         yield pod.finding("the pod asks for a token of the Kubernetes API", _TOKEN)
+
+
+def _bound(pod: Pod, account: object, stack: Stack) -> bool:
+    return any(
+        subject.text("kind") == "ServiceAccount" and subject.value("name") == account != "default"
+        for binding in stack.of(*kubernetes.ROLE_BINDING)
+        if namespace(stack, binding) == namespace(stack, pod.resource) and binding.text("roleRef.kind") == "Role"
+        for subject in binding.each("subjects")
+    )
 
 
 def _accounts(pod: Pod, account: object, stack: Stack) -> Iterator[Resource]:

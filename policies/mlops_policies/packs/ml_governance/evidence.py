@@ -29,12 +29,14 @@ _LOGS = (mlops.REGISTRY, mlops.ENDPOINT, *aws.LOG_GROUP, *aws.BUCKET)
         "hipaa": ["164.312(b)"],
         "soc2": ["CC7.2"],
     },
+    graph=True,
 )
-def inference_logging(endpoint: Resource) -> Iterator[Finding]:
+def inference_logging(endpoint: Resource, stack: Stack) -> Iterator[Finding]:
     """Requests and predictions of every endpoint that answers requests are recorded.
 
     A sample is enough: how much is needed depends on the use. Batch endpoints keep their output; bundles for devices
-    are judged by nobody here.
+    are judged by nobody here. An InferenceService that one of our endpoints makes is recorded by its own server, as the
+    endpoint says.
     """
     if endpoint.type == mlops.ENDPOINT:
         mlops.answers(endpoint)
@@ -47,6 +49,8 @@ def inference_logging(endpoint: Resource) -> Iterator[Finding]:
             yield capture.finding("requests and predictions are not recorded", "enableCapture")
         elif capture.has("initialSamplingPercentage") and not capture.number("initialSamplingPercentage"):
             yield capture.finding("no request is recorded: the sample is 0 percent", "initialSamplingPercentage")
+    elif any(above.type == mlops.ENDPOINT for above in stack.ancestors(endpoint)):
+        raise NotApplicable("the server records requests itself; its endpoint is judged")
     elif not (endpoint.has("spec.predictor.logger") or endpoint.has("spec.transformer.logger")):
         yield endpoint.finding("requests and predictions are not recorded", "spec.predictor.logger")
 

@@ -32,8 +32,11 @@ DEPLOYED: Final = (
     "spec.predictor.model.modelFormat",
     "spec.predictor.canaryTrafficPercent",
     "spec.canary",
+    'metadata.annotations["mlops/version"]',
+    'metadata.annotations["mlops/digest"]',
+    'metadata.annotations["mlops/run"]',
 )
-"""Fields of an InferenceService that the pipeline's deploy step owns."""
+"""Fields of an InferenceService that the pipeline's deploy step owns (`mlops_runtime.rollout`)."""
 
 _KSERVE: Final = "serving.kserve.io"
 
@@ -124,7 +127,7 @@ def _rest(
         name=name_of(settings.name),
         parent=parent,
         # KServe makes no address of its own that reaches out of the cluster.
-        labels={**labels, "networking.kserve.io/visibility": "cluster-local"},
+        labels={**labels, "networking.kserve.io/visibility": "cluster-local", "risk-tier": identity.risk_tier},
         annotations=_annotations(cluster, settings),
         needs=[*needs, *runtimes],
         ignore=DEPLOYED,
@@ -185,6 +188,9 @@ def _predictor(
             "modelFormat": {"name": "onnx"},
             "runtime": serving_runtime.name_of(settings.name, "onnx"),
             "protocolVersion": "v2",
+            # As the runtime has them: who reads the InferenceService alone, a policy among them, sees them too.
+            "securityContext": pods.CONTAINER_SECURITY,
+            **serving_runtime.probes(settings),
         },
     }
     if scale.max > scale.min:

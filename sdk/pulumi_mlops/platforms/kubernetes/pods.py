@@ -25,6 +25,8 @@ CONTAINER_SECURITY: Final[dict[str, Any]] = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
     "runAsNonRoot": True,
+    # Also of the container: KServe's runtimes have no security context of the pod.
+    "seccompProfile": {"type": "RuntimeDefault"},
 }
 """`securityContext` of every container."""
 

@@ -106,6 +106,14 @@ def grace_seconds(settings: RestEndpoint) -> int:
     return BEFORE_STOP + 2 * math.ceil(settings.drain.total_seconds()) + 5
 
 
+def probes(settings: RestEndpoint) -> dict[str, Any]:
+    """The probes of a server that runs."""
+    return {
+        "readinessProbe": _probe("ready", settings.port, period=5, failures=2),
+        "livenessProbe": _probe("live", settings.port, period=10, failures=6),
+    }
+
+
 def _config(cluster: Cluster, settings: RestEndpoint, identity: Identity, feature_server: str | None) -> dict[str, Any]:
     config = services.serving(settings, identity, CAPTURES)
     if config["capture"] is not None:
@@ -129,8 +137,7 @@ def _container(cluster: Cluster, settings: RestEndpoint, image: str, mounts: lis
         # Knative allows one port, and knows HTTP/1 by this name.
         "ports": [{"name": "http" if standard else "http1", "containerPort": settings.port, "protocol": "TCP"}],
         # The bundle is loaded, checked and warmed up before the server listens; one that fails ends the process.
-        "readinessProbe": _probe("ready", settings.port, period=5, failures=2),
-        "livenessProbe": _probe("live", settings.port, period=10, failures=6),
+        **probes(settings),
     }
     if standard:
         more["startupProbe"] = _probe("live", settings.port, period=2, failures=150)
@@ -148,7 +155,7 @@ def _container(cluster: Cluster, settings: RestEndpoint, image: str, mounts: lis
     )
     if not standard:
         # Knative takes what concerns security of the container only.
-        user = {key: pods.POD_SECURITY[key] for key in ("runAsUser", "runAsGroup", "seccompProfile")}
+        user = {key: pods.POD_SECURITY[key] for key in ("runAsUser", "runAsGroup")}
         made["securityContext"] = {**made["securityContext"], **user}
     return made
 

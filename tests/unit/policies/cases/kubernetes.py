@@ -243,6 +243,15 @@ SAME_NAMESPACE = {"from": [{"source": {"namespaces": ["ml"]}}]}
 UNLIMITED = changed(POD, "containers.0.resources.limits", {"cpu": "1"})
 UNREFUSED = without(POD, "automountServiceAccountToken")
 TRAINER = {**UNREFUSED, "serviceAccountName": "trainer"}
+ASKING = {**TRAINER, "automountServiceAccountToken": True}
+
+
+def bound(role: str = "Role", space: str = "ml", account: str = "trainer") -> Resource:
+    subject = {"kind": "ServiceAccount", "name": account}
+    kind = "rbac.authorization.k8s.io/v1:RoleBinding"
+    return object_of(kind, space=space, roleRef={"kind": role, "name": "it"}, subjects=[subject])
+
+
 AUTONAMED = policy.resource("kubernetes:core/v1:Namespace", "ml", metadata={"labels": {ENFORCE: "restricted"}})
 OTHER_SPACE = policy.resource("kubernetes:core/v1:Namespace", "other", metadata={})
 
@@ -378,6 +387,7 @@ CASES = {
             workload(),
             workload(pod={**TRAINER, "serviceAccountName": "api"}),
             [workload(pod=TRAINER), account(automountServiceAccountToken=False)],
+            [workload(pod=ASKING), bound()],
             [workload(pod=UNREFUSED), account("default", "ServiceAccountPatch", automountServiceAccountToken=False)],
             [account("api")],
             [workload("apps/v1:DeploymentPatch", pod={"containers": []})],
@@ -387,6 +397,9 @@ CASES = {
             workload(pod=UNREFUSED),
             workload(pod=changed(POD, "automountServiceAccountToken", True)),
             workload("apps/v1:DeploymentPatch", pod={"automountServiceAccountToken": True}),
+            [workload(pod=ASKING), bound("ClusterRole")],
+            [workload(pod=ASKING), bound(space="other")],
+            [workload(pod=ASKING), bound(account="other")],
             [account()],
             [account(automountServiceAccountToken=True)],
             [account("default", "ServiceAccountPatch")],

@@ -116,6 +116,8 @@ TAGS = {"risk-tier": "high"}
 
 OTHERS = component("MLStack", "other", model="other")
 
+LIVE = endpoint()
+
 CASES = {
     "endpoint-has-monitor": Case(
         passing=[
@@ -306,6 +308,10 @@ CASES = {
                 "kubernetes:serving.kserve.io/v1beta1:InferenceService",
                 spec={"predictor": {}, "transformer": {"logger": {"mode": "all"}}},
             ),
+            [
+                LIVE,
+                resource("kubernetes:serving.kserve.io/v1beta1:InferenceService", parent=LIVE, spec={"predictor": {}}),
+            ],
         ],
         failing=[
             endpoint(capture=False),
