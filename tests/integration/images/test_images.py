@@ -141,6 +141,14 @@ def test_it_serves_onnx_too(tmp_path, sklearn):
         assert server.metadata()["platform"] == "onnxruntime_onnx"
 
 
+def test_other_commands_are_said_to_be_elsewhere(serving):
+    done = serving.run(*serving.entry_point, "train", "--definition", "x")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: only `mlops-runtime serve --config FILE` is installed here; other commands: pulumi-mlops[job]\n"
+    )
+
+
 def test_the_other_image_refuses_such_a_model_in_one_line(tmp_path, serving):
     bundle = kit.write_bundle(tmp_path, 1, runtime="sklearn")
     process = kit.start(
@@ -197,13 +205,15 @@ def test_nothing_is_compiled_at_start(serving):
 
 
 @pytest.mark.slow
-def test_the_job_image_runs_every_step(job):
+def test_the_job_image_runs_every_step_and_the_monitor(job):
     done = job.run(*job.entry_point, *job.arguments)
     assert done.returncode == 0, done.stderr
     program = """
 import importlib, pkgutil, mlops_runtime
-skip = ("mlops_runtime.serving", "mlops_runtime.scheduling", "mlops_runtime.monitoring", "mlops_runtime.__main__")
-names = [m.name for m in pkgutil.walk_packages(mlops_runtime.__path__, "mlops_runtime.") if not m.name.startswith(skip)]
+# Servers have images of their own, the scheduler and the supervisor are this machine's; the last is a file for bundles.
+skip = ("serving", "scheduling", "services", "__main__", "edge.predict")
+names = [module.name for module in pkgutil.walk_packages(mlops_runtime.__path__, "mlops_runtime.")]
+names = [name for name in names if not name.startswith(tuple(f"mlops_runtime.{each}" for each in skip))]
 for name in [*names, "kubernetes", "feast", "redis", "psycopg"]:
     importlib.import_module(name)
 print(len(names))

@@ -69,6 +69,6 @@ print(build.runtime_wheel(Path(sys.argv[1])))
         packages = {Path(name).parts[0] for name in archive.namelist()}
         (scripts,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
         assert archive.read(scripts).decode().split() == [
-            *("[console_scripts]", "mlops-runtime", "=", "mlops_runtime.cli:main")
+            *("[console_scripts]", "mlops-runtime", "=", "mlops_runtime.__main__:main")
         ]
     assert {name for name in packages if not name.endswith(".dist-info")} == {"mlops_runtime"}
