@@ -87,7 +87,7 @@ class ControlPlane:
             for each in definitions:
                 self.api.create(each)
             for each in definitions:
-                self.api.wait(each, _is_established, ESTABLISH_SECONDS)
+                self.api.wait(each, is_established, ESTABLISH_SECONDS)
             self.processes.stop("kube-apiserver")
             self.processes.stop("etcd")
             saved.parent.mkdir(exist_ok=True)
@@ -193,7 +193,8 @@ class ControlPlane:
         self.kubeconfig.write_text(json.dumps(content))
 
 
-def _is_established(definition: Document) -> bool:
+def is_established(definition: Document) -> bool:
+    """Whether the API server serves the kind that a definition defines."""
     conditions = definition.get("status", {}).get("conditions") or ()
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
