@@ -216,7 +216,11 @@ ON_KUBERNETES = {
     **ALTERNATIVES,
     "platform.kind": Together({"platform": {"kind": "local"}}),
     "endpoints[0].scale.metric": Together(
-        {"platform.kubernetes.deployment_mode": "Knative", "endpoints[0].scale.metric": "rps"}
+        {
+            "platform.kubernetes.deployment_mode": "Knative",
+            "endpoints[0].scale.metric": "rps",
+            "endpoints[0].host": ABSENT,
+        }
     ),
 }
 """Other values by path in full.yaml on the platform kubernetes."""
