@@ -53,8 +53,9 @@ def build(
     for kind in ("Role", "RoleBinding"):
         key = (f"{RBAC}/v1", kind)
         declared[key] = declared.get(key, frozenset()) | {account}
-    granted = [rule for rules in cluster.accounts.granted.values() for rule in rules]
-    made = cluster.accounts.grant(account, [*rules(declared), *granted], [*users, bearer], parent=parent, needs=needs)
+    own = rules(declared)
+    granted = [rule for of_a_role in cluster.accounts.granted.values() for rule in of_a_role]
+    made = cluster.accounts.grant(account, [*own, *beyond(own, granted)], [*users, bearer], parent=parent, needs=needs)
     user = f"system:serviceaccount:{cluster.namespace}:{account}"
     return BuiltDelivery(identity=made[0].urn.apply(lambda _: user))
 
@@ -66,6 +67,36 @@ def rules(declared: Mapping[tuple[str, str], Iterable[str]]) -> list[Rule]:
         declared: names of the objects, by `apiVersion` and kind.
     """
     return [*_changing(declared), *_watching()]
+
+
+def beyond(own: Sequence[Rule], others: Sequence[Rule]) -> list[Rule]:
+    """What some rules allow and one's own don't: each right once."""
+    rights = {right for rule in others for right in _rights(rule)}
+    known = {right for rule in own for right in _rights(rule)}
+    # A right over all objects covers that over some.
+    known |= {(*right[:3], objects) for right in known if right[3] == () for objects in {each[3] for each in rights}}
+    left: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
+    for api_group, name, verb, objects in rights - known:
+        if objects == () or (api_group, name, verb, ()) not in rights:
+            left.setdefault((api_group, name, objects), set()).add(verb)
+    return [
+        {
+            "apiGroups": [api_group],
+            "resources": [name],
+            "verbs": sorted(verbs),
+            **({"resourceNames": list(objects)} if objects else {}),
+        }
+        for (api_group, name, objects), verbs in sorted(left.items())
+    ]
+
+
+def _rights(rule: Rule) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """A rule taken apart: API group, resource, verb, and objects of objects."""
+    objects = tuple(sorted(rule.get("resourceNames", ())))
+    for api_group in rule["apiGroups"]:
+        for name in rule["resources"]:
+            for verb in rule["verbs"]:
+                yield api_group, name, verb, objects
 
 
 def _changing(declared: Mapping[tuple[str, str], Iterable[str]]) -> Iterator[dict[str, Any]]:

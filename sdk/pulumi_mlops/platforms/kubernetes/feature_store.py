@@ -28,6 +28,10 @@ CPU: Final = 0.5
 MEMORY: Final = 2**30
 """What a feature server asks for, cores and bytes: Feast with its libraries takes half of the memory at rest."""
 
+WORKERS: Final = {"maxRequests": 0, "registryTTLSeconds": 15, "keepAliveTimeout": 75}
+"""Never restarted: by default a worker is replaced after 1,000 requests, and nobody answers for the seconds that the
+new one takes to start. What the pipeline registers is known after 15 s; idle connections are kept for 75 s."""
+
 _METRICS_PORT: Final = 8000
 
 # Feast's image has a user of its own, numeric and not root.
@@ -103,9 +107,18 @@ def project(settings: Kubernetes) -> str:
     return settings.namespace.replace("-", "_")
 
 
+PORTS: Final = {"redis": (6379, 6380), "postgres": (5432,)}
+"""Default ports of the databases: Redis without and with TLS, PostgreSQL."""
+
+
 def store_flow(cluster: Cluster, client: Pods) -> None:
-    """Let pods, such as a pipeline's steps, reach online store and registry, whose addresses are in secrets."""
-    cluster.network.allow(client, Outside("online-store"))
+    """Let pods, such as a pipeline's steps, reach online store and registry.
+
+    Their addresses are in secrets: the ports are those that such databases have by default (preflight compares).
+    """
+    store = cluster.settings.online_store
+    if store is not None:
+        cluster.network.allow(client, Outside("online-store"), *sorted({*PORTS[store.kind], *PORTS["postgres"]}))
 
 
 def store_parameters(kind: Literal["redis", "postgres"], *, production: bool) -> dict[str, str]:
@@ -166,7 +179,7 @@ def _spec(cluster: Cluster, store: OnlineStore, secret: str) -> dict[str, Any]:
                 "resources": asked,
                 "metrics": settings.monitoring is not None,
                 "env": _environment(cluster, store),
-                "workerConfigs": {"registryTTLSeconds": 60, "keepAliveTimeout": 75},
+                "workerConfigs": WORKERS,
             },
         },
         "registry": {"local": {"persistence": {"store": {"type": "sql", "secretRef": {"name": secret}}}}},

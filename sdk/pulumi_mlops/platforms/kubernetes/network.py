@@ -71,8 +71,13 @@ class Network:
         Arguments:
             client: who opens connections.
             server: who listens.
-            ports: the server's TCP ports (of the pods, not of a Service); none: all.
+            ports: the server's TCP ports (of the pods, not of a Service); none: all, for pods only.
+
+        Raises:
+            ValueError: no port of anything outside is named.
         """
+        if isinstance(server, Outside) and not ports:
+            raise ValueError(f"{client.name} to {server.name}: every port of every host is no flow")
         allowed = [{"protocol": "TCP", "port": port} for port in sorted(ports)] or [{"protocol": "TCP"}]
         suffix = "".join(f"-{port}" for port in sorted(ports))
         if client.namespace is None:
