@@ -44,10 +44,10 @@ def run_step(run: Run, name: str, outputs: Path | None = None) -> Outputs:
     """
     os.environ.update({**ENVIRONMENT, **os.environ})
     copy = working_copy(run.definition)
+    job = None if copy is None else Job(run.definition, copy, run)
     if copy is not None:
         run.publish = lambda folder: _publish(copy, folder)
-    with _told(run, name, copy):
-        job = None if copy is None else Job(run.definition, copy, run)
+    with _told(run, name, job):
         try:
             if job is not None:
                 transfers.pull(job, name)
@@ -132,29 +132,25 @@ def write_outputs(folder: Path, values: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _told(run: Run, name: str, copy: WorkingCopy | None) -> Iterator[None]:
+def _told(run: Run, name: str, job: Job | None) -> Iterator[None]:
     """Leave the reason of a failure where `finish` finds it; it goes when the step succeeds."""
-    folder = run.directory / name
-    part = f"{folder.relative_to(run.store.root).as_posix()}/"
+    error_file = run.directory / name / ERROR
     try:
         yield
     except RejectedError:
         raise  # the step has done its work
     except BaseException as error:
-        write_atomically(folder / ERROR, json.dumps(_failure(name, error), indent=2))
-        if copy is not None:
-            if copy.is_changed(f"{part}step.json"):
-                # A step is done when all that it wrote is in the bucket; this one is run again.
-                (folder / "step.json").unlink(missing_ok=True)
+        write_atomically(error_file, json.dumps(_failure(name, error), indent=2))
+        if job is not None:
             try:
-                copy.push(part)
+                transfers.keep(job, name)
             except StepError as second:
                 run.progress(f"{name}: what it left can't be kept: {second}")
         raise
-    if (folder / ERROR).exists():
-        (folder / ERROR).unlink()
-        if copy is not None:
-            copy.delete(f"{part}{ERROR}")
+    if error_file.exists():
+        error_file.unlink()
+        if job is not None:
+            job.copy.delete(job.file(error_file))
 
 
 def _failure(step: str, error: BaseException) -> dict[str, Any]:

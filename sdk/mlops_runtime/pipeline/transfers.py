@@ -78,12 +78,14 @@ class Transfer:
         sources: sources that it has to do with.
         reads: what else it reads.
         writes: what it writes, besides its own folder in the run (which goes last: a step is done when it is there).
+        keeps: what of that is written even where the command fails half-way, as it has had effects elsewhere.
     """
 
     steps: tuple[str, ...] = ()
     sources: Callable[[Job], set[str]] = lambda _: set()
     reads: tuple[Reads, ...] = ()
     writes: tuple[Writes, ...] = ()
+    keeps: tuple[Writes, ...] = ()
 
 
 def pull(job: Job, name: str) -> None:
@@ -114,6 +116,23 @@ def push(job: Job, name: str) -> None:
             job.copy.push(part)
     if job.run is not None:
         job.copy.push(job.folder(name))
+
+
+def keep(job: Job, name: str) -> None:
+    """Push what a step that failed must leave: reports, what it can go on from, traces of what it has done elsewhere.
+
+    Raises:
+        BusyError: another run has changed the same thing meanwhile.
+        StepError: the bucket can't be used.
+    """
+    assert job.run is not None
+    if job.copy.is_changed(f"{job.folder(name)}step.json"):
+        # A step is done when all that it wrote is in the bucket; this one is run again.
+        (job.run.directory / name / "step.json").unlink(missing_ok=True)
+    job.copy.push(job.folder(name))
+    for write in TABLE[name].keeps:
+        for part in write(job):
+            job.copy.push(part)
 
 
 def _snapshot_index(job: Job) -> Iterator[str]:
@@ -372,6 +391,7 @@ TABLE: Final[dict[str, Transfer]] = {
             *(_snapshot_index, _rows_accepted, _batch_outputs, _held_out, _exports),
         ),
         writes=(_pointers, _scorings, _exports),
+        keeps=(_pointers,),
     ),
     "batch": Transfer(
         sources=_scored,

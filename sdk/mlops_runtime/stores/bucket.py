@@ -44,7 +44,9 @@ class ObjectStore:
     """A store's objects. Paths are relative to the store, with `/` between their parts; safe for several threads.
 
     Arguments:
-        bucket: where the store is kept. Credentials come from the environment or the workload's identity.
+        bucket: where the store is kept. Credentials come from the environment or the workload's identity, which needs
+            `s3:ListBucket`, and `s3:GetObject`, `s3:PutObject`, `s3:DeleteObject` and `s3:AbortMultipartUpload` below
+            the prefix.
 
     Raises (all methods):
         BadInputError: there is no such bucket, or access is denied.

@@ -303,7 +303,9 @@ def test_a_run_is_admitted_after_the_cooldown_and_for_new_data(pods):
     with pytest.raises(StepError, match="there is no source rowz; sources: rows"):
         admit(pods.definition, trigger="new-data:rowz", new_data="rowz")
 
-    code, output = pods.run("admit", "--trigger", "schedule", "--cooldown", "3600", "--outputs", str(pods.outputs))
+    # A workflow passes all of its parameters, empty ones too.
+    options = ("--cooldown", "3600", "--new-data", "", "--outputs", str(pods.outputs))
+    code, output = pods.run("admit", "--run-id", "late-9", "--trigger", "schedule", *options)
     assert (code, pods.output("go")) == (0, "false")
     assert output.startswith("admit: no run: the last run began")
 
@@ -400,6 +402,25 @@ def test_a_registry_that_says_ready_has_its_bundle_in_the_bucket(pods, monkeypat
     monkeypatch.setattr(Tracking, "tag_version", watched)
     pods.here("late-1", "register")
     assert seen == [("approved", True)]
+
+
+def test_what_was_switched_is_known_though_the_step_failed_after_it(pods):
+    edge = {"name": "scanner", "kind": "edge", "archive": "none", "sample_rows": 5}
+    pods.define(registry__onnx={"mode": "auto", "tolerance": 1e-4, "rows": 500}, endpoints=[edge])
+    pods.here("late-1", *STEPS[:7])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlops_runtime.steps.export._write", refuse)
+        with pytest.raises(StepError, match="version 1 is deployed, but not all that follows was done"):
+            pods.here("late-1", "deploy")
+    assert json.loads(pods.objects.read("deployments/scanner.json"))["version"] == 1
+    assert pods.finish("late-1", "Failed").message.startswith("deploy: version 1 is deployed, but not all")
+    pods.here("late-1", "deploy")
+    assert "edge/scanner/1/model.onnx" in pods.paths("edge/")
+    assert [entry.action for entry in BucketAudit(pods.objects).audit_log()] == ["deploy"]
+
+
+def refuse(*_):
+    raise StepError("the device's registry does not answer")
 
 
 def test_the_local_pipeline_refuses_a_store_in_a_bucket(pods):
