@@ -69,7 +69,7 @@ def graph(declared_spec: mlops.Spec) -> Graph:
 
 
 def objects(declared_spec: mlops.Spec) -> list[Manifest]:
-    """Kubernetes objects of the stack `ml` that a spec declares, in the order of their declaration."""
+    """Kubernetes objects of the stack `ml` that a spec declares, by kind and name."""
     return manifests(graph(declared_spec))
 
 
@@ -92,8 +92,9 @@ def declared(
 
 
 def manifests(found: Graph) -> list[Manifest]:
-    """The Kubernetes objects of a graph."""
-    return [manifest(resource) for resource in found.resources if is_object(resource)]
+    """The Kubernetes objects of a graph, by kind and name: what waits for nothing is not declared in one order."""
+    made = [manifest(resource) for resource in found.resources if is_object(resource)]
+    return sorted(made, key=lambda each: (each["kind"], each["metadata"]["name"]))
 
 
 def is_object(resource: Captured) -> bool:
