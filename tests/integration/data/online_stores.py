@@ -72,13 +72,18 @@ def postgres() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def feature_server(folder: Path, configuration: str, environment: Mapping[str, str]) -> Iterator[str]:
+def feature_server(
+    folder: Path, configuration: str, environment: Mapping[str, str], workers: Mapping[str, int]
+) -> Iterator[str]:
     """Feast's feature server on a `feature_store.yaml`, as the Feast operator starts it; gives its address."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "feature_store.yaml").write_text(configuration)
     port, log = free_port(), folder / "server.log"
     feast = str(Path(sys.executable).with_name("feast"))
-    command = [feast, "--chdir", str(folder), "serve", "-h", "127.0.0.1", "-p", str(port), "--registry_ttl_sec", "1"]
+    command = [feast, "--chdir", str(folder), "serve", "-h", "127.0.0.1", "-p", str(port)]
+    # Options as the operator makes them of `workerConfigs`; but the registry is read each second.
+    command += ["--max-requests", str(workers["maxRequests"]), "--registry_ttl_sec", "1"]
+    command += ["--keep-alive-timeout", str(workers["keepAliveTimeout"])]
     url = f"http://127.0.0.1:{port}"
     with _process(command, log, environment):
         _until(lambda: httpx.get(f"{url}/health").status_code == 200, (httpx.HTTPError,), log)

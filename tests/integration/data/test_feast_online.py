@@ -68,7 +68,8 @@ class Store:
                 "entity_key_serialization_version": 3,
             }
         )
-        with online_stores.feature_server(self.folder / "server", written, self.environment) as url:
+        folder = self.folder / "server"
+        with online_stores.feature_server(folder, written, self.environment, feature_store.WORKERS) as url:
             yield url
 
 

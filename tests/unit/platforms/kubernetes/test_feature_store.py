@@ -60,7 +60,7 @@ def test_the_feature_store_is_what_the_operator_expects() -> None:
                         from_secret("FEAST_ONLINE", "features", "redis"),
                         from_secret("FEAST_REGISTRY", "features", "registry"),
                     ],
-                    "workerConfigs": {"registryTTLSeconds": 60, "keepAliveTimeout": 75},
+                    "workerConfigs": {"maxRequests": 0, "registryTTLSeconds": 15, "keepAliveTimeout": 75},
                 },
             },
             "registry": {
