@@ -51,7 +51,7 @@ class Cluster:
 
         self.client = client
         self._objects = CustomObjectsApi(client)
-        self._patience = patience
+        self.patience = patience
 
     @classmethod
     def connect(cls, context: str | None = None) -> Cluster:
@@ -93,8 +93,9 @@ class Cluster:
             RefusedRequestError: it is not there (404), or may not be read (403).
             StepError: nobody answers.
         """
-        return self._ask(
-            f"{_kind(path)} {name}", lambda: self._objects.get_namespaced_custom_object(*_split(path), name)
+        return cast(
+            Object,
+            self.ask(f"{_kind(path)} {name}", lambda: self._objects.get_namespaced_custom_object(*_split(path), name)),
         )
 
     def items(self, path: str) -> list[Object]:
@@ -104,7 +105,7 @@ class Cluster:
             RefusedRequestError: they may not be listed, or there is no such kind (404).
             StepError: nobody answers.
         """
-        listed = self._ask(_kind(path), lambda: self._objects.list_namespaced_custom_object(*_split(path)))
+        listed = self.ask(_kind(path), lambda: self._objects.list_namespaced_custom_object(*_split(path)))
         return list(listed["items"])
 
     def apply(self, path: str, document: Object, *, manager: str) -> Object:
@@ -117,17 +118,20 @@ class Cluster:
             StepError: nobody answers.
         """
         name = document["metadata"]["name"]
-        return self._ask(
-            f"{_kind(path)} {name}",
-            lambda: self._objects.patch_namespaced_custom_object(
-                *_split(path),
-                name,
-                document,
-                field_manager=manager,
-                field_validation="Strict",
-                force=True,
-                _content_type="application/apply-patch+yaml",
-                _request_timeout=_TIMEOUT,
+        return cast(
+            Object,
+            self.ask(
+                f"{_kind(path)} {name}",
+                lambda: self._objects.patch_namespaced_custom_object(
+                    *_split(path),
+                    name,
+                    document,
+                    field_manager=manager,
+                    field_validation="Strict",
+                    force=True,
+                    _content_type="application/apply-patch+yaml",
+                    _request_timeout=_TIMEOUT,
+                ),
             ),
         )
 
@@ -138,10 +142,17 @@ class Cluster:
             RefusedRequestError: it was refused; 409 where `metadata.resourceVersion` is given and is not the newest.
             StepError: nobody answers.
         """
-        return self._ask(
-            f"{_kind(path)} {name}",
-            lambda: self._objects.patch_namespaced_custom_object(
-                *_split(path), name, changes, _content_type="application/merge-patch+json", _request_timeout=_TIMEOUT
+        return cast(
+            Object,
+            self.ask(
+                f"{_kind(path)} {name}",
+                lambda: self._objects.patch_namespaced_custom_object(
+                    *_split(path),
+                    name,
+                    changes,
+                    _content_type="application/merge-patch+json",
+                    _request_timeout=_TIMEOUT,
+                ),
             ),
         )
 
@@ -152,7 +163,14 @@ class Cluster:
             RefusedRequestError: it was refused.
             StepError: nobody answers.
         """
-        return self._ask(_kind(path), lambda: self._objects.create_namespaced_custom_object(*_split(path), document))
+        return cast(
+            Object,
+            self.ask(
+                _kind(path),
+                lambda: self._objects.create_namespaced_custom_object(*_split(path), document),
+                again=False,
+            ),
+        )
 
     def whoami(self) -> str:
         """The name that the cluster knows the caller by.
@@ -161,7 +179,7 @@ class Cluster:
             RefusedRequestError, StepError: it can't be told.
         """
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        review = self._ask(
+        review = self.ask(
             "the caller's identity",
             lambda: self._objects.create_cluster_custom_object(
                 "authentication.k8s.io", "v1", "selfsubjectreviews", body
@@ -169,14 +187,25 @@ class Cluster:
         )
         return str(review["status"]["userInfo"]["username"])
 
-    def _ask(self, what: str, ask: Callable[[], Any]) -> Object:
+    def ask(self, what: str, ask: Callable[[], Any], *, again: bool = True) -> Any:
+        """What a call of the client answers; asked again where the server is away for a moment.
+
+        Arguments:
+            what: what it is about, for the failure's sentence.
+            ask: the call.
+            again: whether it may be made twice, where its answer was lost.
+
+        Raises:
+            RefusedRequestError: the API server said no.
+            StepError: nobody answers.
+        """
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + (self.patience if again else 0.0)
         while True:
             try:
-                return cast(Object, ask())
+                return ask()
             except ApiException as error:
                 refused = RefusedRequestError(int(error.status or 0), _words(error), what)
                 if refused.status not in _PASSING or time.monotonic() > deadline:

@@ -217,6 +217,10 @@ class Tracking:
             if not token:
                 return sorted(found, key=lambda version: -version.number)
 
+    def exists(self) -> bool:
+        """Whether a run of the model was ever recorded; what lists runs would else make a place for them."""
+        return self._client.get_experiment_by_name(self.model) is not None
+
     def runs(self, limit: int = 100) -> list[TrackedRun]:
         """The latest runs, the newest first."""
         return [

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from mlops_runtime.definition import Definition
     from mlops_runtime.deployment import Switch
 
-By = Annotated[str, typer.Option("--by", help="Your name, for the record.")]
+By = Annotated[
+    str | None, typer.Option("--by", help="Your name, for the record; a cluster knows it.", show_default=False)
+]
 Version = Annotated[int, typer.Argument(metavar="VERSION", help="Version of the model.")]
 OfVersion = Annotated[int | None, typer.Option("--version", help="Version of the model. Default: the deployed one.")]
 
@@ -23,7 +25,7 @@ OfVersion = Annotated[int | None, typer.Option("--version", help="Version of the
 @on_a_stack
 def approve(
     version: Version,
-    by: By,
+    by: By = None,
     reject: Annotated[bool, typer.Option("--reject", help="Reject the version instead.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why it is rejected.")] = "",
     spec: SpecFile = DEFAULT_SPEC,
@@ -33,11 +35,12 @@ def approve(
     """Approve a version that waits for it: it goes live on every endpoint.
 
     The model's owner may not approve; the spec's registry.approvers says who may. The name is a claim that the local
-    platform records and can't verify.
+    platform records and can't verify; in a cluster it is the identity that the cluster has authenticated.
     """
     from mlops_runtime import release
 
     definition = Stack.open(spec, environment).definition
+    by = _named(by)
     if reason and not reject:
         raise Failure("--reason goes with --reject", code=ExitCode.USAGE)
     if reject:
@@ -53,8 +56,8 @@ def approve(
 
 @on_a_stack
 def rollback(
-    by: By,
     reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
+    by: By = None,
     to: Annotated[int | None, typer.Option("--to", help="Version to go to. Default: the one before.")] = None,
     spec: SpecFile = DEFAULT_SPEC,
     environment: Environment = None,
@@ -67,6 +70,7 @@ def rollback(
     from mlops_runtime import release
 
     definition = Stack.open(spec, environment).definition
+    by = _named(by)
     switches = release.roll_back(definition, by=by, reason=reason, to=to, progress=_teller(as_json))
     _print_switches({"version": switches[0].version, "by": by, "reason": reason}, switches, as_json)
 
@@ -97,6 +101,12 @@ def batch(
     from mlops_runtime.steps.batch import score
 
     _make("batch", score, endpoint, version, Stack.open(spec, environment).definition, as_json)
+
+
+def _named(by: str | None) -> str:
+    if by is None:
+        raise Failure("Missing option '--by': your name, for the record", code=ExitCode.USAGE)
+    return by
 
 
 def _make(

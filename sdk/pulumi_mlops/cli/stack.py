@@ -1,4 +1,7 @@
-"""The stack that a spec describes, as the commands that look after it find it on this machine; no Pulumi needed."""
+"""The stack that a spec describes, as the commands that look after it find it: on this machine; no Pulumi needed.
+
+A command on a stack in a cluster goes on in `cli.cluster`, as soon as it opens the stack.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +36,27 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def on_a_stack(command: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Turn what a command of the runtime's refuses into a failure with one message."""
+class _InAClusterError(Exception):
+    """The stack is not on this machine."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__("the stack is in a cluster")
+        self.spec = spec
+
+
+def on_a_stack(command: Callable[_P, _R]) -> Callable[_P, _R | None]:
+    """Run a command where its stack is, and turn what the runtime refuses into a failure with one message."""
 
     @functools.wraps(command)
-    def told(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def told(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
         try:
-            return command(*args, **kwargs)
+            try:
+                return command(*args, **kwargs)
+            except _InAClusterError as found:
+                from pulumi_mlops.cli.cluster import commands
+
+                commands.run(command.__name__, found.spec, kwargs)
+                return None
         except StepError as error:
             raise Failure(str(error)) from error
         except OSError as error:
@@ -78,6 +95,8 @@ class Stack:
             Failure: the stack was never brought up.
         """
         spec = load(path, environment)
+        if spec.platform.kind != "local":
+            raise _InAClusterError(spec)
         stack = cls(spec, Store(spec.resolve(spec.platform.local.data_dir).resolve()))
         if must_exist and not (stack.store.root / MARKER).exists():
             raise Failure(

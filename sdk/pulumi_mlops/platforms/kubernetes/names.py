@@ -9,6 +9,9 @@ from typing import Final
 LABEL: Final = 63
 """Longest DNS label (RFC 1123), and longest value of a label."""
 
+SERVICE: Final = 40
+"""Longest name of an InferenceService: KServe and Knative make longer names of it."""
+
 _DIGITS: Final = 8
 
 
