@@ -56,17 +56,11 @@ def test_pods_of_steps_pass_the_restricted_profile(bed: Bed, restricted_namespac
 @pytest.mark.parametrize("group", ["headGroupSpec", "workerGroupSpecs", "submitterPodTemplate"])
 def test_pods_of_ray_pass_the_restricted_profile(bed: Bed, restricted_namespace: str, group: str) -> None:
     spec = ray_job()["spec"]
-    if group == "submitterPodTemplate":
-        template = spec[group]
-    else:
-        found = spec["rayClusterSpec"][group]
-        template = (found[0] if isinstance(found, list) else found)["template"]
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "ray", **template["metadata"]},
-        "spec": template["spec"],
-    }
+    found = {**spec["rayClusterSpec"], **spec}[group]
+    template = (
+        found if group == "submitterPodTemplate" else (found[0] if isinstance(found, list) else found)["template"]
+    )
+    pod = _pod("ray", template["metadata"]["labels"], {**template["spec"], "serviceAccountName": "default"})
     kit.accepted(bed.api, [pod], restricted_namespace)
 
 
@@ -84,6 +78,7 @@ def named(job: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(job).replace("{{workflow.name}}", "delay-1")
     made: dict[str, Any] = json.loads(text)
     made["metadata"]["name"] = made["metadata"].pop("generateName").rstrip("-")
+    made["metadata"]["namespace"] = "delays"
     return made
 
 
@@ -96,18 +91,19 @@ def pod_of(spec: dict[str, Any], step: str) -> dict[str, Any]:
         for each in patch[kind]:
             each["image"] = images[each["name"]]
     own = {key: template[key] for key in ("nodeSelector", "tolerations") if key in template}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": step, "labels": template["metadata"]["labels"]},
-        "spec": {
-            "restartPolicy": "Never",
-            "serviceAccountName": "default",
-            "securityContext": spec["securityContext"],
-            "volumes": spec["volumes"],
-            **own,
-            "enableServiceLinks": patch["enableServiceLinks"],
-            "initContainers": patch["initContainers"],
-            "containers": [template["container"], *patch["containers"]],
-        },
+    parts = {
+        "restartPolicy": "Never",
+        "serviceAccountName": "default",
+        "securityContext": spec["securityContext"],
+        "volumes": spec["volumes"],
+        **own,
+        "enableServiceLinks": patch["enableServiceLinks"],
+        "initContainers": patch["initContainers"],
+        "containers": [template["container"], *patch["containers"]],
     }
+    return _pod(step, template["metadata"]["labels"], parts)
+
+
+def _pod(name: str, labels: dict[str, str], spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "delays", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

@@ -4,7 +4,7 @@
 |---|---|---|
 | MODEL-pipeline | steps | none; it reads the store by the cloud's identity |
 | MODEL-executor | Argo's container beside a step | reports outputs; creates the Ray job of a distributed step |
-| MODEL-deploy | the step `deploy` | switches the model's InferenceServices |
+| MODEL-deploy | the step `deploy` | switches the model's InferenceServices, and sees their Deployments |
 | MODEL-ray | pods of the Ray cluster | none of ours; the operator lets a head that scales its cluster do so |
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 import pulumi
 
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.kubernetes import endpoint, ray
+from pulumi_mlops.platforms.kubernetes import endpoint, ray, registry
 from pulumi_mlops.platforms.kubernetes.access import Rule
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster
 from pulumi_mlops.spec.endpoints import RestEndpoint
@@ -69,21 +69,9 @@ def build(cluster: Cluster, parent: pulumi.Resource, name: str, plan: PipelinePl
         annotations={"kubernetes.io/service-account.name": reporter},
         needs=own,
     )
-    made += [*own, secret, *accounts.account(deployer(model), parent=parent, rules=_switches(plan), store=True)[1]]
+    services = [endpoint.name_of(each.name) for each in plan.endpoints if isinstance(each, RestEndpoint)]
+    switches = registry.deploy_rules(services)
+    made += [*own, secret, *accounts.account(deployer(model), parent=parent, rules=switches, store=True)[1]]
     if distributed:
         made += accounts.account(trainer(model), parent=parent, store=True)[1]
     return made
-
-
-def _switches(plan: PipelinePlan) -> list[Rule]:
-    services = [endpoint.name_of(each.name) for each in plan.endpoints if isinstance(each, RestEndpoint)]
-    if not services:
-        return []
-    return [
-        {
-            "apiGroups": ["serving.kserve.io"],
-            "resources": ["inferenceservices"],
-            "verbs": ["get", "patch"],
-            "resourceNames": services,
-        }
-    ]
