@@ -281,6 +281,18 @@ def test_a_job_that_no_node_can_run_says_why(cluster_project: Make) -> None:
     assert project.objects() == set()
 
 
+RESTRICTED = GPUS.replace(
+    '"name": "$namespace"', '"name": "$namespace", "labels": {"pod-security.kubernetes.io/warn": "restricted"}'
+)
+
+
+def test_what_the_cluster_warns_of_is_shown(cluster_project: Make) -> None:
+    project = cluster_project(RESTRICTED.replace('"16"', '"1"'))
+    up = project.up()
+    job = f"/apis/batch/v1/namespaces/{project.namespace}/jobs/train"
+    assert f'warning: {job}: would violate PodSecurity "restricted:latest": allowPrivilegeEscalation' in up.text
+
+
 EXISTING = """
 import pulumi_kubernetes as k8s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -45,7 +46,13 @@ def istio(bed: Bed) -> Iterator[None]:
 
 
 @pytest.fixture
-def quickstart(cluster_project: Callable[..., ClusterProject], istio: None) -> ClusterProject:
+def prometheus(bed: Bed) -> None:
+    """The namespace of the operator that the overlay names; other tests may find it, too."""
+    bed.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}})
+
+
+@pytest.fixture
+def quickstart(cluster_project: Callable[..., ClusterProject], istio: None, prometheus: None) -> ClusterProject:
     spec = (QUICKSTART / "mlops.yaml").read_text()
     spec = spec.replace("../../examples", str(REPOSITORY / "examples"))
     spec = spec.replace("namespace: flight-delay", "namespace: $namespace")
@@ -55,19 +62,63 @@ def quickstart(cluster_project: Callable[..., ClusterProject], istio: None) -> C
 
 
 def test_the_quickstart_lives_in_a_cluster(quickstart: ClusterProject) -> None:
-    preview = quickstart.preview(check=False)
-    print(preview.text)
-    assert preview.code == 0
-    up = quickstart.up(check=False)
-    print(up.text)
-    assert up.code == 0
-    print(quickstart.objects())
-    print(quickstart.outputs())
-    again = quickstart.up(check=False)
-    print(again.text)
-    refresh = quickstart.refresh()
-    print(refresh.text)
-    again = quickstart.up(check=False)
-    print(again.changes)
-    quickstart.destroy()
-    assert quickstart.objects() == set()
+    project, api = quickstart, quickstart.bed.api
+    planned = project.preview().changes["create"]
+    assert project.up().changes == {"created": planned}
+    made = Counter(kind for kind, _ in project.objects())
+    assert made["Namespace"] == made["InferenceService"] == made["FeatureStore"] == made["Workflow"] == 1
+    outputs = project.outputs()
+    assert outputs["tracking_uri"] == f"http://mlflow.{project.namespace}.svc:5000"
+    assert set(outputs["endpoints"]) == {"flight-delay", "next-week", "gate-display"}
+    assert project.read("apps/v1", "Deployment", "mlflow")["status"]["availableReplicas"] == 1
+
+    assert project.up().changes == {"unchanged": planned}
+    assert project.refresh().changes == {"unchanged": planned}
+
+    # The deploy step switches a version in; neither refresh nor up takes it back.
+    endpoint = project.read("serving.kserve.io/v1beta1", "InferenceService", "flight-delay")
+    model = {
+        "storageUri": "s3://mlops/flight-delay/versions/1",
+        "runtime": "another",
+        "modelFormat": {"name": "sklearn"},
+    }
+    identity = {key: endpoint[key] for key in ("apiVersion", "kind")}
+    identity |= {"metadata": {"name": "flight-delay", "namespace": project.namespace}}
+    api.apply({**identity, "spec": {"predictor": {"canaryTrafficPercent": 10, "model": model}}}, manager="deploy")
+    project.refresh()
+    spec = project.folder / "mlops.yaml"
+    spec.write_text(
+        spec.read_text().replace("capture: { sample: 0.5 }", "capture: { sample: 0.5 }\n    scale: { max: 3 }")
+    )
+    changed = project.up().changes
+    assert changed["unchanged"] > planned - 10
+    predictor = api.read(identity)["spec"]["predictor"]
+    assert predictor["maxReplicas"] == 3
+    assert predictor["canaryTrafficPercent"] == 10
+    assert {key: predictor["model"][key] for key in model} == model
+
+    project.destroy()
+    assert project.objects() == set()
+    assert project.state() == []
+
+
+def test_what_somebody_changed_in_a_cluster_is_found(quickstart: ClusterProject) -> None:
+    project, api = quickstart, quickstart.bed.api
+    total = project.up().changes["created"]
+    quota = project.read("v1", "ResourceQuota", "mlops")
+    hard = {**quota["spec"]["hard"], "pods": "1"}
+    edited = {key: quota[key] for key in ("apiVersion", "kind")}
+    edited |= {"metadata": {"name": "mlops", "namespace": project.namespace}, "spec": {"hard": hard}}
+    api.apply(edited, manager="somebody")
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+    policies = api.items({**policy, "metadata": {"namespace": project.namespace}})
+    denied = next(each for each in policies if not each["spec"].get("ingress") and not each["spec"].get("egress"))
+    api.delete({**policy, "metadata": denied["metadata"]})
+
+    found = project.refresh()
+    assert found.changes == {"updated": 1, "deleted": 1, "unchanged": total - 2}
+    project.pulumi("config", "set", "kubernetes:enablePatchForce", "true")
+    project.up()
+    assert project.read("v1", "ResourceQuota", "mlops")["spec"]["hard"]["pods"] == "100"
+    assert project.read("networking.k8s.io/v1", "NetworkPolicy", denied["metadata"]["name"])["spec"] == denied["spec"]
+    project.destroy()

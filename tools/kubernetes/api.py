@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 import urllib.error
@@ -19,6 +20,7 @@ FIELD_MANAGER = "bed"
 REQUEST_SECONDS = 30.0
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.1
+_TEXT_OF_WARNING = re.compile(r'^\d+ \S+ "(.*)"$', re.DOTALL)  # RFC 9111: code, agent, text
 
 
 class RefusedError(ToolError):
@@ -44,10 +46,18 @@ class Api:
         url: where it listens.
         tls: whom to trust, and the certificate that is shown to it.
         headers: sent with every request, such as a token, or whom an administrator impersonates.
+        warn: told the path of an object and what the API server warns of in its answer. Default: nobody.
     """
 
-    def __init__(self, url: str, tls: ssl.SSLContext, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        tls: ssl.SSLContext,
+        headers: Mapping[str, str] | None = None,
+        warn: Callable[[str, str], None] | None = None,
+    ) -> None:
         self.url = url
+        self._warn = warn
         self._context = tls
         self._headers = dict(headers or {})
         self._kinds: dict[tuple[str, str], Document] = {}
@@ -66,6 +76,9 @@ class Api:
         request = urllib.request.Request(f"{self.url}{path}?{urlencode(query)}", content, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=REQUEST_SECONDS, context=self._context) as answer:
+                if self._warn is not None:
+                    for warning in answer.headers.get_all("warning", ()):
+                        self._warn(path, _TEXT_OF_WARNING.sub(r"\1", warning).replace('\\"', '"'))
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
             raise _refused(error) from None

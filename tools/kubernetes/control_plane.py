@@ -73,7 +73,7 @@ class ControlPlane:
             self._start_controllers()
 
     def _simulation(self, definitions: list[Document]) -> list[Document]:
-        """What kwok needs and plays: its Stage kind, the Stages of nodes, pods, volumes and `definitions`, and nodes."""
+        """What kwok needs and plays: its Stage kind, Stages of nodes, pods, volumes and `definitions`, and nodes."""
         files = [*sorted((self._home / "kwok").iterdir()), NODES]
         stages = [stage for file in sorted(STAGES.iterdir()) for stage in crds.documents(file)]
         served = {_group_and_kind(definition) for definition in definitions}

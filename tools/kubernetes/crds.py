@@ -39,7 +39,11 @@ class _Loader(yaml.CSafeLoader):
     """YAML as Kubernetes reads it: a lone `=`, which AlertmanagerConfig's enum has, is a string."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))
+def _text(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    return loader.construct_scalar(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _text)
 
 
 def documents(file: Path) -> list[dict[str, Any]]:

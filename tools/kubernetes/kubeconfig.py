@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ssl
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,13 @@ class Connection:
     namespace: str
 
 
-def connect(kubeconfig: str, context: str | None = None) -> Connection:
+def connect(kubeconfig: str, context: str | None = None, warn: Callable[[str, str], None] | None = None) -> Connection:
     """A connection as `kubeconfig` describes it.
 
     Arguments:
         kubeconfig: the path of a file, or its content.
         context: one of its contexts. Default: the current one.
+        warn: see `Api`.
 
     Raises:
         ToolError: it can't be read, lacks what it refers to, or wants a credential plugin, which is not supported.
@@ -59,7 +61,7 @@ def connect(kubeconfig: str, context: str | None = None) -> Connection:
             file.flush()
             tls.load_cert_chain(file.name)
     headers = {"authorization": f"Bearer {user['token']}"} if "token" in user else {}
-    return Connection(Api(cluster["server"].rstrip("/"), tls, headers), chosen.get("namespace") or "default")
+    return Connection(Api(cluster["server"].rstrip("/"), tls, headers, warn), chosen.get("namespace") or "default")
 
 
 def _content(kubeconfig: str) -> dict[str, Any]:

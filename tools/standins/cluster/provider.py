@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2  # type: ignore[import-untyped]
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2
 
 from tools.console import ToolError
 from tools.kubernetes.api import RefusedError
@@ -48,15 +48,21 @@ def told(method: Method) -> Method:
 
 
 class ClusterProvider(Plugin):
-    """Applies the resources of a stack to the cluster that its kubeconfig names."""
+    """Applies the resources of a stack to the cluster that its kubeconfig names.
+
+    Arguments:
+        engine: address of the engine, which shows what the API server warns of.
+    """
 
     _settings: Settings
     _applier: Applier
     _waiter: Waiter
 
-    def __init__(self) -> None:
+    def __init__(self, engine: str) -> None:
         super().__init__("kubernetes")
+        self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine))
         self._replaced: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
 
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         changed = request.old_inputs != request.news
@@ -66,7 +72,7 @@ class ClusterProvider(Plugin):
     @told
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
         arguments = {name.rpartition(":")[2]: value for name, value in request.variables.items()}
-        self._settings = Settings.of(arguments)
+        self._settings = Settings.of(arguments, warn=self._warn)
         self._applier = Applier(self._settings)
         self._waiter = Waiter(self._settings.connection.api)
         return provider_pb2.ConfigureResponse(supportsPreview=True, acceptSecrets=False, acceptOutputs=False)
@@ -157,6 +163,11 @@ class ClusterProvider(Plugin):
         self._settings.connection.api.delete(live, str(annotations.get(PROPAGATION, "foreground")).capitalize())
         self._waiter.until_gone(live, live["metadata"]["uid"], request.timeout or _annotated_timeout(live))
         return empty_pb2.Empty()
+
+    def _warn(self, path: str, warning: str) -> None:
+        if (path, warning) not in self._warned:
+            self._warned.add((path, warning))
+            self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=f"{path}: {warning}"))
 
     def _ready(self, inputs: Document, live: Document, timeout: float, context: grpc.ServicerContext) -> Document:
         """The object once it is ready; else the engine hears that it is there all the same, and keeps it."""

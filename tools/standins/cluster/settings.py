@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tools.console import ToolError
@@ -33,8 +33,18 @@ class Settings:
     await_all: bool
 
     @classmethod
-    def of(cls, arguments: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> Settings:
+    def of(
+        cls,
+        arguments: Mapping[str, str],
+        environment: Mapping[str, str] = os.environ,
+        warn: Callable[[str, str], None] | None = None,
+    ) -> Settings:
         """Reads what the engine sends; an argument goes before its environment variable.
+
+        Arguments:
+            arguments: of the provider, by their names in the schema.
+            environment: the process's.
+            warn: see `tools.kubernetes.api.Api`.
 
         Raises:
             ToolError: no kubeconfig is named (there is no default: objects of a test belong in no cluster of its
@@ -51,7 +61,7 @@ class Settings:
         kubeconfig = arguments.get("kubeconfig") or environment.get("KUBECONFIG")
         if not kubeconfig:
             raise ToolError("no cluster: set KUBECONFIG, or the provider's argument kubeconfig")
-        connection = connect(kubeconfig, arguments.get("context"))
+        connection = connect(kubeconfig, arguments.get("context"), warn)
         mutable = {
             "ConfigMap": flag("enableConfigMapMutable", "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE"),
             "Secret": flag("enableSecretMutable", "PULUMI_K8S_ENABLE_SECRET_MUTABLE"),
