@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from pulumi_mlops.platforms.kubernetes.foundation import POD_SECURITY
 from tools import golang
 from tools.kubernetes import build, crds
 from tools.kubernetes.bed import Bed, running
@@ -50,6 +51,13 @@ def custom_resources() -> None:
 @pytest.fixture
 def namespace(bed: Bed) -> Iterator[str]:
     with bed.namespace() as name:
+        yield name
+
+
+@pytest.fixture
+def restricted(bed: Bed) -> Iterator[str]:
+    """A namespace as a stack makes it: Pod Security admits restricted pods only."""
+    with bed.namespace(POD_SECURITY) as name:
         yield name
 
 
