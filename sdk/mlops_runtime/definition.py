@@ -328,7 +328,7 @@ class Bucket(_Part):
 
 class OnlineStore(_Part):
     """Feast's online store, where it is not SQLite in the store; `connection` and `registry` are references to secrets
-    (`file:PATH`) with the connection string and Feast's registry (a SQLAlchemy URL or a `s3://` URI) in them."""
+    (`file:PATH`) with the connection string and the URL of Feast's registry (SQLAlchemy's) in them."""
 
     kind: Literal["redis", "postgres"]
     project: str

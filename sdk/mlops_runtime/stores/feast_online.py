@@ -50,8 +50,9 @@ class FeastOnlineStore:
     remote: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
-        # Feast takes seconds to import, and nothing else needs it.
+        registry, online = _registry(settings), _connection(settings)
         logging.getLogger("feast").setLevel(logging.WARNING)
+        # Feast takes seconds to import, and nothing else needs it.
         try:
             from feast import FeatureStore, RepoConfig
             from feast.infra.provider import get_provider
@@ -64,8 +65,8 @@ class FeastOnlineStore:
         config = RepoConfig(
             project=settings.project,
             provider="local",
-            registry=_registry(settings),
-            online_store=_connection(settings),
+            registry=registry,
+            online_store=online,
             offline_store={"type": "duckdb"},
             entity_key_serialization_version=3,
         )

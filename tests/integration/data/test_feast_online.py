@@ -110,6 +110,7 @@ def project(root: Path, store: Store, name: str = "prices", *, views: dict[str, 
     ).model_dump(mode="json")
     made["identity"]["name"] = name
     made["online_store"] = store.settings()
+    made["bucket"] = {"uri": "s3://shops/ml", "endpoint_url": "https://objects.example.com"}
     return Definition.model_validate(made)
 
 
@@ -180,21 +181,26 @@ def test_models_share_a_registry(store: Store, tmp_path: Path) -> None:
     assert models_of(store) == {"shared": {"one"}, "ones": {"one"}, "twos": {"two"}}
     materialize(project(tmp_path / "a", store, "one", views={"ones": shared}))
     assert models_of(store) == {"ones": {"one"}, "twos": {"two"}}
+    (history,) = [each.batch_source for each in registered(store) if each.name == "ones"]
+    assert history.path == "s3://shops/ml/features/offline/ones/data.parquet"
+    assert history.file_options.s3_endpoint_override == "https://objects.example.com"
     with store.server() as url:
         assert asked(url, "twos", "kind", "a", "north", features=["price"]) == [(2.5,), None]
         assert asked(url, "ones", "shop", "a", "north", features=["price"]) == [None, (2.5,)]
 
 
-def models_of(store: Store) -> dict[str, set[str]]:
-    """The models of each view in the registry, but for those of the other test."""
+def registered(store: Store) -> list[Any]:
+    """The views in the registry."""
     from feast import FeatureStore, RepoConfig
 
     registry = {"registry_type": "sql", "path": store.registry}
     config = RepoConfig(project="shop", provider="local", registry=registry, entity_key_serialization_version=3)
-    found = {
-        each.name: {tag.removeprefix("mlops-model/") for tag in each.tags}
-        for each in FeatureStore(config=config).list_feature_views()
-    }
+    return list(FeatureStore(config=config).list_feature_views())
+
+
+def models_of(store: Store) -> dict[str, set[str]]:
+    """The models of each view in the registry, but for those of the other test."""
+    found = {each.name: {tag.removeprefix("mlops-model/") for tag in each.tags} for each in registered(store)}
     return {name: models for name, models in found.items() if models & {"one", "two"}}
 
 

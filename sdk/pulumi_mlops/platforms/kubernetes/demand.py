@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.kubernetes import pipeline, tracking, workflow
+from pulumi_mlops.platforms.kubernetes import feature_store, pipeline, tracking, workflow
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
@@ -49,6 +49,15 @@ def of(spec: Spec, plan: PipelinePlan, settings: Kubernetes) -> Iterator[Demand]
             tracking.POSTGRES_CPU,
             tracking.POSTGRES_MEMORY,
             storage=settings.tracking.volume,
+        )
+    if settings.online_store is not None and any(view.online for view in spec.features.views.values()):
+        # A new one starts before an old one ends.
+        servers = settings.online_store.replicas + 1
+        yield Demand(
+            "platform.kubernetes.online_store",
+            servers * feature_store.CPU,
+            servers * feature_store.MEMORY,
+            pods=servers,
         )
     for endpoint in spec.endpoints:
         if isinstance(endpoint, RestEndpoint):

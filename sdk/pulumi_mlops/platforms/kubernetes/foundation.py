@@ -20,10 +20,10 @@ POD_SECURITY: Final = {
 
 DEFAULTS: Final = {
     "defaultRequest": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "100Mi"},
-    "default": {"cpu": "1", "memory": "256Mi", "ephemeral-storage": "1Gi"},
+    "default": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
 }
 """What a container gets that asks for nothing: none of ours, but some that operators add (Argo's init and wait, Ray's);
-the quota would refuse it."""
+the quota would refuse it. Feast's init container takes 250Mi."""
 
 PRIORITIES: Final = {
     "serving": (100_000, "PreemptLowerPriority", "Answers to requests; takes the place of training"),

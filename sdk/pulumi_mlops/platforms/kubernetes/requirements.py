@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from pulumi_mlops.platforms.kubernetes import preflight
+from pulumi_mlops.platforms.kubernetes import feature_store, preflight
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
@@ -47,6 +47,10 @@ def secret_keys(spec: Spec, settings: Kubernetes) -> dict[str, set[str]]:
         if kind == "secret":
             name, _, key = rest.partition("/")
             found.setdefault(name, set()).add(key)
+    store = settings.online_store
+    if store is not None and store.kind == "postgres" and store.connection.startswith("secret:"):
+        name = store.connection.removeprefix("secret:").partition("/")[0]
+        found.setdefault(name, set()).update(feature_store.POSTGRES_KEYS)
     if settings.store.secret_name is not None:
         found.setdefault(settings.store.secret_name, set()).update(STORE_KEYS)
     return found

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pulumi_mlops.platforms.base import BuiltFeatureStore
-from pulumi_mlops.platforms.kubernetes import feature_store
+from pulumi_mlops.platforms.kubernetes import demand, feature_store, preflight, requirements
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster
 from pulumi_mlops.spec.features import Features
 from tests.unit.platforms.kubernetes import kit
@@ -160,6 +160,24 @@ def test_pods_of_a_namespace_that_is_adopted_are_left_alone() -> None:
     kinds = {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
     assert kinds <= {each["kind"] for each in objects()}
     assert not kinds & {each["kind"] for each in objects(create_namespace=False)}
+
+
+def test_the_quota_counts_the_servers_and_one_that_takes_over() -> None:
+    spec = kit.spec()
+    assert spec.platform.kubernetes is not None
+    (asked,) = [
+        part
+        for part in demand.of(spec, preflight.plan(spec), spec.platform.kubernetes)
+        if part.part == "platform.kubernetes.online_store"
+    ]
+    assert (asked.cpu, asked.memory, asked.pods) == (1.5, 3 * 2**30, 3)
+
+
+def test_preflight_asks_for_the_parts_of_a_connection_to_postgresql() -> None:
+    spec = kit.spec(kubernetes={"online_store": POSTGRES})
+    assert spec.platform.kubernetes is not None
+    keys = requirements.secret_keys(spec, spec.platform.kubernetes)
+    assert keys["features-db"] == {"uri", "registry", "host", "port", "dbname", "user", "password"}
 
 
 @pytest.mark.parametrize(
