@@ -29,6 +29,8 @@ class PlatformUnderTest:
         outputs: outputs of its resources under mocks.
         run: type of the resource that is a pipeline run.
         secret: type of the resource that holds a secret's value.
+        later: outputs that nobody knows yet when `up` ends.
+        environment: an environment of `full`.
     """
 
     kind: str
@@ -38,6 +40,8 @@ class PlatformUnderTest:
     outputs: Outputs
     run: str
     secret: str
+    later: frozenset[str] = frozenset()
+    environment: str = "prod"
 
     def spec(self, name: str = "full") -> Spec:
         """A spec in the working directory."""
@@ -76,20 +80,29 @@ PLATFORMS = [
         outputs=preview_outputs,
         run="kubernetes:argoproj.io/v1alpha1:Workflow",
         secret="kubernetes:core/v1:Secret",
+        later=frozenset({"version"}),
+        environment="staging",
     ),
 ]
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the full spec refers to; nothing is written there."""
+    made = tmp_path_factory.mktemp("stack")
+    for name in ("src", "src/other"):
+        (made / name).mkdir()
+        (made / name / "flights.py").write_text(f"# code of {name}\n")
+    (made / "src/settings.toml").write_text("[a]\n")
+    return made
+
+
 @pytest.fixture(params=PLATFORMS, ids=lambda platform: platform.kind)
-def platform(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlatformUnderTest:
-    """Each platform in turn, in a folder of its own with what the full spec refers to."""
-    monkeypatch.chdir(tmp_path)
+def platform(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> PlatformUnderTest:
+    """Each platform in turn."""
+    monkeypatch.chdir(folder)
     secrets = ("WEATHER_PASSWORD", "ALERTS", "SMTP_PASSWORD")
     for name in (*secrets, *(f"{secret}x" for secret in secrets), "xALERTS"):
         monkeypatch.setenv(name, "s3cret-canary")
-    for folder in ("src", "src/other"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "flights.py").write_text(f"# code of {folder}\n")
-    (tmp_path / "src/settings.toml").write_text("[a]\n")
     found: PlatformUnderTest = request.param
     return found

@@ -181,6 +181,9 @@ _ON_KUBERNETES: dict[str, Any] = {
     "endpoints[0].token": "secret:delay/token",
     "monitors[0].alerts[0].webhook": "secret:alerts/url",
     "governance.budget": ABSENT,
+    # Production promises more than these specs keep.
+    "environments.prod": ABSENT,
+    "environments.staging": {"training": {"tuning": {"trials": 100}}, "evaluation": {"champion": False}},
     "environments.dev.data": {"sources": {"flights": {"uri": "s3://warehouse/sample.csv"}}},
 }
 
