@@ -80,7 +80,7 @@ def test_a_container_without_limits_is_given_some(bed: Bed, namespace: str, stac
     }
     resources = bed.api.apply(pod, dry_run=True)["spec"]["containers"][0]["resources"]
     assert resources["requests"] == {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "100Mi"}
-    assert resources["limits"] == {"cpu": "1", "memory": "256Mi", "ephemeral-storage": "1Gi"}
+    assert resources["limits"] == {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}
 
 
 # What each account may do in its namespace: API group, resource, names (none: all), verbs. And not one verb more.
@@ -212,8 +212,10 @@ def refused(api: Api, objects: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def verdict(api: Api, manifest: dict[str, Any]) -> str:
+    # Without its body: rights are looked at first, and who has none is hung up on in the midst of a large one.
+    named = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")}
     try:
-        api.apply(manifest, dry_run=True)
+        api.apply(named, dry_run=True)
     except RefusedError as error:
         return error.reason
     return "accepted"

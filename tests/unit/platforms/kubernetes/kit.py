@@ -140,7 +140,8 @@ def refusals(api: Api, found: Iterable[Manifest], namespace: str) -> dict[str, s
 
 def accepted(api: Api, found: Iterable[Manifest], namespace: str) -> None:
     """Assert that the API server takes some objects as they are; see `refusals`."""
-    assert refusals(api, found, namespace) == {}
+    refused = refusals(api, found, namespace)
+    assert refused == {}, refused
 
 
 def moved(found: Iterable[Manifest], namespace: str) -> list[Manifest]:
