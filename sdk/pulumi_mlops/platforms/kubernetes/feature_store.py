@@ -32,6 +32,9 @@ WORKERS: Final = {"maxRequests": 0, "registryTTLSeconds": 15, "keepAliveTimeout"
 """Never restarted: by default a worker is replaced after 1,000 requests, and nobody answers for the seconds that the
 new one takes to start. What the pipeline registers is known after 15 s; idle connections are kept for 75 s."""
 
+PORTS: Final = {"redis": (6379, 6380), "postgres": (5432,)}
+"""Default ports of the databases: Redis without and with TLS, PostgreSQL."""
+
 _METRICS_PORT: Final = 8000
 
 # Feast's image has a user of its own, numeric and not root.
@@ -105,10 +108,6 @@ def references(settings: Kubernetes) -> list[str]:
 def project(settings: Kubernetes) -> str:
     """Feast's project, which keeps namespaces apart that share a database."""
     return settings.namespace.replace("-", "_")
-
-
-PORTS: Final = {"redis": (6379, 6380), "postgres": (5432,)}
-"""Default ports of the databases: Redis without and with TLS, PostgreSQL."""
 
 
 def store_flow(cluster: Cluster, client: Pods) -> None:

@@ -149,8 +149,9 @@ def test_steps_find_the_store_by_files() -> None:
 
 def test_servers_reach_their_databases_and_are_scraped() -> None:
     policies = {each["metadata"]["name"]: each["spec"] for each in objects() if each["kind"] == "NetworkPolicy"}
-    assert set(policies) == {"feature-server-to-online-store", "feature-server-from-monitoring-8000"}
-    out = policies["feature-server-to-online-store"]
+    databases = "feature-server-to-online-store-5432-6379-6380"
+    assert set(policies) == {databases, "feature-server-from-monitoring-8000"}
+    out = policies[databases]
     assert out["podSelector"] == {"matchLabels": {"feast.dev/name": "features"}}
     assert out["policyTypes"] == ["Egress"]
     assert policies["feature-server-from-monitoring-8000"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": 8000}]
