@@ -8,7 +8,7 @@ from typing import Any, Final
 from pulumi_mlops.platforms.kubernetes import names
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
-USER: Final = 10001
+USER: Final = 65532
 """User and group of our images (`images/`)."""
 
 POD_SECURITY: Final[dict[str, Any]] = {
