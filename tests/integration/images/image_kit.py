@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ FILES = Path("opt/mlops")
 """Where an image has what the script made, below the root."""
 
 _CACHE = REPOSITORY / ".cache" / "images"
-_DECIDES = ("constraints.txt", "pyproject.toml", "images", "sdk/mlops_runtime")
+_PACKAGES = ("constraints.txt", "pyproject.toml", "images")
 
 
 @dataclass
@@ -111,11 +111,12 @@ def _describe(name: str) -> Image:
     environment = dict(part.split("=", 1) for kind, value in own if kind == "ENV" for part in shlex.split(value))
     (source,) = (value.split()[0].removeprefix("--from=") for kind, value in own if kind == "COPY")
     defaults = dict(value.split("=", 1) for kind, value in stages[source] if kind == "ARG")
-    (run,) = (value for kind, value in stages[source] if kind == "RUN")
+    run, then = (value for kind, value in stages[source] if kind == "RUN")
+    assert then == f"/tools/bin/python images/build.py runtime /{FILES}"
     for variable, default in defaults.items():
         run = run.replace(f"${{{variable}}}", shlex.split(default)[0])
     words = shlex.split(run)
-    assert words[:3] == ["/tools/bin/python", "images/build.py", f"/{FILES}"], run
+    assert words[:4] == ["/tools/bin/python", "images/build.py", "packages", f"/{FILES}"], run
     extras = words[words.index("--extra") + 1 :]
     extras = extras[: next((place for place, word in enumerate(extras) if word.startswith("--")), len(extras))]
     return Image(
@@ -124,19 +125,34 @@ def _describe(name: str) -> Image:
 
 
 def _built(image: Image) -> Path:
+    packages = _cached(f"{image.name}-packages", _PACKAGES, lambda folder: _script("packages", folder, *image.extras))
+
+    def add_runtime(folder: Path) -> None:
+        # Links, since what is there is not written again.
+        shutil.copytree(packages, folder, symlinks=True, copy_function=os.link)
+        _script("runtime", folder)
+
+    return _cached(image.name, [*_PACKAGES, "sdk/mlops_runtime"], add_runtime)
+
+
+def _script(command: str, folder: Path, *extras: str) -> None:
+    extra = ["--extra", *extras] if extras else []
+    subprocess.run([sys.executable, str(REPOSITORY / "images/build.py"), command, str(folder), *extra], check=True)
+
+
+def _cached(name: str, decides: Sequence[str], make: Callable[[Path], None]) -> Path:
+    """A folder that is made again when one of the files changes that decide its content."""
     digest = hashlib.sha256(sys.version.encode())
-    for each in _DECIDES:
+    for each in decides:
         path = REPOSITORY / each
-        files = [path] if path.is_file() else sorted(path.rglob("*"))
-        for file in files:
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(f"{file.relative_to(REPOSITORY)}\0".encode() + file.read_bytes())
-    folder = _CACHE / f"{image.name}@{digest.hexdigest()[:16]}"
+    folder = _CACHE / f"{name}@{digest.hexdigest()[:16]}"
     if not folder.exists():
-        for old in _CACHE.glob(f"{image.name}@*"):
+        for old in _CACHE.glob(f"{name}@*"):
             shutil.rmtree(old)
-        making = _CACHE / f"{image.name}.{os.getpid()}"
-        script = [sys.executable, str(REPOSITORY / "images" / "build.py"), str(making), "--extra", *image.extras]
-        subprocess.run(script, check=True)
+        making = _CACHE / f"{name}.{os.getpid()}"
+        make(making)
         making.rename(folder)  # complete, or not there
     return folder
