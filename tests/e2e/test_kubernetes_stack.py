@@ -3,46 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.e2e.conftest import REPOSITORY, ClusterProject
 from tests.kubernetes_kit import on_the_bed
 from tools.kubernetes.bed import Bed
-from tools.kubernetes.control_plane import is_established
+from tools.kubernetes.control_plane import ESTABLISH_SECONDS, is_established
 
 pytestmark = [*on_the_bed, pytest.mark.engine]
 
 QUICKSTART = REPOSITORY / "stacks" / "quickstart"
 
 
-ISTIO = ("AuthorizationPolicy", "PeerAuthentication")
+ISTIO = {"authorizationpolicies": "AuthorizationPolicy", "peerauthentications": "PeerAuthentication"}
 
 
 @pytest.fixture
-def istio(bed: Bed) -> Iterator[None]:
-    """The kinds of Istio that a stack uses, without their schemas, which the bed does not have."""
+def istio(bed: Bed) -> None:
+    """The kinds of Istio that a stack uses, without their schemas, which the bed does not have; there until it ends."""
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    made = []
-    for kind in ISTIO:
-        plural = kind.lower().replace("policy", "policie") + "s"
+    for plural, kind in ISTIO.items():
         names = {"kind": kind, "plural": plural, "singular": kind.lower()}
         version = {"name": "v1", "served": True, "storage": True, "schema": schema}
-        made.append(
-            {
-                "apiVersion": "apiextensions.k8s.io/v1",
-                "kind": "CustomResourceDefinition",
-                "metadata": {"name": f"{plural}.security.istio.io"},
-                "spec": {"group": "security.istio.io", "scope": "Namespaced", "names": names, "versions": [version]},
-            }
-        )
-        bed.api.apply(made[-1])
-    for definition in made:
-        bed.api.wait(definition, is_established)
-    yield
-    for definition in made:
-        bed.api.delete(definition)
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{plural}.security.istio.io"},
+            "spec": {"group": "security.istio.io", "scope": "Namespaced", "names": names, "versions": [version]},
+        }
+        bed.api.apply(definition)
+        bed.api.wait(definition, is_established, ESTABLISH_SECONDS)
 
 
 @pytest.fixture
@@ -61,10 +53,24 @@ def quickstart(cluster_project: Callable[..., ClusterProject], istio: None, prom
     return made
 
 
+SECRETS = {"store": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "features": ("connection", "registry")}
+
+
+def put_secrets(project: ClusterProject) -> None:
+    """What the spec refers to and a person puts there, once the namespace is there."""
+    for name, keys in SECRETS.items():
+        metadata = {"name": name, "namespace": project.namespace}
+        values = dict.fromkeys(keys, "value")
+        project.bed.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values})
+
+
 def test_the_quickstart_lives_in_a_cluster(quickstart: ClusterProject) -> None:
     project, api = quickstart, quickstart.bed.api
     planned = project.preview().changes["create"]
-    assert project.up().changes == {"created": planned}
+    up = project.up()
+    assert up.changes == {"created": planned}
+    assert "would violate PodSecurity" not in up.text
+    put_secrets(project)
     made = Counter(kind for kind, _ in project.objects())
     assert made["Namespace"] == made["InferenceService"] == made["FeatureStore"] == made["Workflow"] == 1
     outputs = project.outputs()
@@ -105,6 +111,7 @@ def test_the_quickstart_lives_in_a_cluster(quickstart: ClusterProject) -> None:
 def test_what_somebody_changed_in_a_cluster_is_found(quickstart: ClusterProject) -> None:
     project, api = quickstart, quickstart.bed.api
     total = project.up().changes["created"]
+    put_secrets(project)
     quota = project.read("v1", "ResourceQuota", "mlops")
     hard = {**quota["spec"]["hard"], "pods": "1"}
     edited = {key: quota[key] for key in ("apiVersion", "kind")}
