@@ -245,7 +245,7 @@ def test_knative_gets_what_it_takes() -> None:
     assert not {"lifecycle", "startupProbe"} & container.keys()
     security = container["securityContext"]
     assert (security["runAsUser"], security["runAsNonRoot"], security["seccompProfile"]) == (
-        10001,
+        65532,
         True,
         {"type": "RuntimeDefault"},
     )
