@@ -71,7 +71,10 @@ class Cluster:
                 config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
             else:
                 config.load_kube_config(  # type: ignore[no-untyped-call]
-                    context=context, client_configuration=settings
+                    # The client looks at the variable when it is imported, and never again.
+                    config_file=os.environ.get("KUBECONFIG"),
+                    context=context,
+                    client_configuration=settings,
                 )
         except (config.ConfigException, OSError) as error:
             wanted = "" if context is None else f" with the context {context}"
