@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pulumi_mlops.platforms.kubernetes import catalogue, requirements, tracking
+from pulumi_mlops.platforms.kubernetes.endpoint import storage_annotations
 from pulumi_mlops.platforms.kubernetes.foundation import POD_SECURITY
 from pulumi_mlops.platforms.kubernetes.objects import CLUSTER_WIDE
 from pulumi_mlops.platforms.kubernetes.pods import GPU, REGION
@@ -152,6 +153,13 @@ def _namespace(asked: _Asked) -> Iterator[Check]:
             yield Check(name, Status.OK, "is there, and enforces restricted pods")
 
 
+def _namespace_exists(asked: _Asked) -> bool:
+    try:
+        return asked.server.object("v1", "Namespace", asked.settings.namespace) is not None
+    except ForbiddenError:
+        return True  # whoever may not look at namespaces was given this one
+
+
 def _permissions(asked: _Asked) -> Iterator[Check]:
     settings, server = asked.settings, asked.server
     within: list[str] = []
@@ -173,7 +181,7 @@ def _permissions(asked: _Asked) -> Iterator[Check]:
         yield Check(name, Status.FAIL, message, (remedy,))
     if wide:
         # Where the stack is up they need not change: CI's rights end at the namespace.
-        there = server.object("v1", "Namespace", settings.namespace) is not None
+        there = _namespace_exists(asked)
         message = f"the caller may not change what is cluster-wide: {'; '.join(wide)}"
         remedy = "Let a cluster administrator run the first `pulumi up`, and each that changes one of these."
         yield Check(f"{name} (cluster-wide)", Status.WARN if there else Status.FAIL, message, (remedy,))
@@ -220,7 +228,7 @@ def _secrets(asked: _Asked) -> Iterator[Check]:
     known = requirements.secret_keys(asked.spec, settings)
     own = {settings.store.secret_name} if settings.store.secret_name is not None else set()
     wanted = {name: keys for name, keys in known.items() if store is None or name in own}
-    if wanted and server.object("v1", "Namespace", settings.namespace) is None:
+    if wanted and not _namespace_exists(asked):
         listed = "; ".join(f"{name} ({', '.join(sorted(keys))})" for name, keys in sorted(wanted.items()))
         yield Check(
             "Secrets",
@@ -257,6 +265,28 @@ def _secret(asked: _Asked, name: str, keys: Iterable[str]) -> Check:
             message = f"names port {port}, and MLflow is let through to port {tracking.POSTGRES_PORT} only"
             return Check(title, Status.FAIL, message, (f"Let the database listen on {tracking.POSTGRES_PORT}.",))
     return Check(title, Status.OK, f"has {', '.join(sorted(keys))}")
+
+
+def _bundles(asked: _Asked) -> Iterator[Check]:
+    """Whether KServe's storage initializer is told where the store is: it reads nothing of ours but this Secret."""
+    settings, name = asked.settings, asked.settings.store.secret_name
+    rest = any(isinstance(endpoint, RestEndpoint) for endpoint in asked.spec.endpoints)
+    if name is None or settings.store.endpoint_url is None or not rest:
+        return
+    found = asked.server.object("v1", "Secret", name, settings.namespace)
+    if found is None:
+        return  # told already
+    wanted = storage_annotations(settings.store)
+    has = found["metadata"].get("annotations") or {}
+    wrong = {key: value for key, value in wanted.items() if has.get(key) != value}
+    title = f"Secret {name} (KServe)"
+    if wrong:
+        pairs = " ".join(f"{key}={value}" for key, value in sorted(wrong.items()))
+        remedy = f"kubectl annotate secret {name} --namespace {settings.namespace} --overwrite {pairs}"
+        message = "does not say where the store is; unless KServe's own configuration does, it looks for bundles at AWS"
+        yield Check(title, Status.WARN, message, (remedy,))
+    else:
+        yield Check(title, Status.OK, "says where the store is")
 
 
 def _port(encoded: str) -> int | None:
@@ -334,6 +364,7 @@ _CHECKS: Final[dict[str, Callable[[_Asked], Iterator[Check]]]] = {
     "permissions": _permissions,
     "storage class": _storage,
     "Secrets": _secrets,
+    "bundles": _bundles,
     "nodes": _nodes,
     "others": _others,
 }
