@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -26,6 +23,7 @@ from mlops_runtime.steps.base import Run
 from mlops_runtime.stores.bucket import ObjectStore
 from mlops_runtime.stores.bucket_audit import BucketAudit
 from mlops_runtime.stores.tracking import Tracking
+from tests.mlflow_kit import mlflow_server
 
 STEPS = ("ingest", "verify", "featurize", "train", "evaluate", "validate", "register", "deploy")
 
@@ -33,36 +31,8 @@ STEPS = ("ingest", "verify", "featurize", "train", "evaluate", "validate", "regi
 @pytest.fixture(scope="module")
 def tracking_uri(tmp_path_factory):
     """MLflow's server, on SQLite."""
-    root = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (root / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [
-                sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-                "--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}", "--no-serve-artifacts",
-                "--default-artifact-root", str(root / "unused"),
-            ],
-            stdout=log, stderr=log, start_new_session=True,
-            # Six processes of 280 MB that run what nobody asks for here.
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        )  # fmt: skip
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=2):
-                    break
-            except OSError:
-                assert server.poll() is None, (root / "log.txt").read_text()
-                assert time.monotonic() < deadline, (root / "log.txt").read_text()
-                time.sleep(0.2)
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as uri:
         yield uri
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 class Pods:
