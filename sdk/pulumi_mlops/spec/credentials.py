@@ -15,7 +15,10 @@ from pydantic import BaseModel
 from pulumi_mlops.spec.base import REFERENCE
 from pulumi_mlops.spec.errors import FieldPath, Problem
 
-_HINT: Final = "Take it out, replace the credential where it was issued, and refer to it: env:NAME, file:PATH, pulumi:KEY or secret:NAME/KEY."
+_HINT: Final = (
+    "Take it out, replace the credential where it was issued, and refer to it: env:NAME, file:PATH, pulumi:KEY or "
+    "secret:NAME/KEY."
+)
 
 # The shapes are the issuers' own published ones.
 _SHAPES: Final = {

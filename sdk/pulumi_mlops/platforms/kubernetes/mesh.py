@@ -1,8 +1,8 @@
 """Endpoints in a service mesh: callers are encrypted, known, and allowed (Istio).
 
 Source: KServe's guide to Istio (service mesh), Istio's reference of PeerAuthentication and AuthorizationPolicy. The
-policies `kserve-mtls-strict` and `kserve-authz` ask the same. Only the pods of endpoints are in the mesh: a sidecar would
-keep the pods of a workflow from ending.
+policies `kserve-mtls-strict` and `kserve-authz` ask the same. Only the pods of endpoints are in the mesh: a sidecar
+would keep the pods of a workflow from ending.
 """
 
 from __future__ import annotations

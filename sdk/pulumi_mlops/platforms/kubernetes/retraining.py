@@ -60,7 +60,8 @@ def problems(settings: Retraining, platform: Kubernetes) -> list[str]:
     if new_data is not None and every(new_data.interval) is None:
         found.append(
             "retraining.triggers.new_data.interval: no cron schedule comes every "
-            f"{new_data.interval.total_seconds():g} s; take minutes that divide an hour, hours that divide a day, 1d, 7d"
+            f"{new_data.interval.total_seconds():g} s; take minutes that divide an hour, hours that divide a day, "
+            "1d or 7d"
         )
     if settings.triggers.drift and platform.argo is None:
         found.append(

@@ -84,7 +84,8 @@ def test_a_flow_that_is_lost_or_added_is_told(declared: list[dict[str, Any]]) ->
         for lost in declared
         if table([policy for policy in declared if policy is not lost], PEERS, PORTS) == expected()
     }
-    # Steps reach the same port for two reasons: sources and the API server at 443, sources and Feast's registry at 5432.
+    # Steps reach the same port for two reasons: sources and the API server at 443, sources and Feast's registry at
+    # 5432.
     assert silent == {
         "delay-pipeline-to-sources-443",
         "pipeline-to-api-server-443",
