@@ -138,6 +138,8 @@ def _references(cluster: Cluster, plan: PipelinePlan) -> list[str]:
 def _shared(cluster: Cluster, model: str, volumes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What all workflows of a model have in common, and their pods."""
     placement = pods.placement(cluster.settings, regions=cluster.regions.get(model, ()))
+    if priority := placement.pop("priorityClassName", None):
+        placement["podPriorityClassName"] = priority  # as a workflow calls it
     made: dict[str, Any] = {
         "serviceAccountName": identities.steps(model),
         "automountServiceAccountToken": False,
@@ -152,8 +154,6 @@ def _shared(cluster: Cluster, model: str, volumes: Sequence[dict[str, Any]]) -> 
         "archiveLogs": False,
         **placement,
     }
-    if cluster.settings.production:
-        made["podPriorityClassName"] = pods.priority_class(cluster.settings, "training")
     return made
 
 
@@ -235,10 +235,7 @@ def _ray(
 
 
 def _ray_placement(cluster: Cluster, **wanted: Any) -> dict[str, Any]:
-    made = pods.placement(cluster.settings, **wanted)
-    if cluster.settings.production:
-        made["priorityClassName"] = pods.priority_class(cluster.settings, "training")
-    return made
+    return pods.placement(cluster.settings, **wanted)
 
 
 def _flows(cluster: Cluster, plan: PipelinePlan) -> None:
