@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+from tools.console import ToolError
 from tools.kubernetes.api import Api, RefusedError
 
 URI = "internal.serving.kserve.io/storage-initializer-sourceuri"
@@ -67,8 +68,9 @@ class KServe:
         while not self._end.wait(POLL_SECONDS):
             try:
                 self._reconcile()
-            except RefusedError as error:
-                if error.code not in (404, 409):
+            except ToolError as error:
+                # What is gone, was changed meanwhile, or does not answer now, is looked at again.
+                if isinstance(error, RefusedError) and 400 <= error.code < 500 and error.code not in (404, 409, 429):
                     self.failure = error
                     return
 
