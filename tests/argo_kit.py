@@ -127,7 +127,7 @@ class Workflow:
     def _parameter(self, name: str) -> str:
         declared = self.spec.get("arguments", {}).get("parameters", [])
         values = {each["name"]: each["value"] for each in declared} | dict(self.arguments)
-        return values[name]
+        return str(values[name])
 
     @staticmethod
     def _inputs(template: Manifest) -> list[Manifest]:

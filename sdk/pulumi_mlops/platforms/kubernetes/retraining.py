@@ -40,9 +40,9 @@ def build(cluster: Cluster, parent: pulumi.Resource, name: str, settings: Retrai
         spec = _spec(model, {**arguments, "cooldown": cooldown})
         # Not `Forbid`: a version that waits for its approval is a workflow under way.
         _cron(cluster, parent, f"{name}-{what}", f"{model}-{what}", expression, spec, "Allow", model)
-    if (expression := plan.features.materialization_schedule) is not None:
+    if (refresh := plan.features.materialization_schedule) is not None:
         spec = _task(model, pipeline.MATERIALIZE)
-        _cron(cluster, parent, f"{name}-materialize", f"{model}-materialize", expression, spec, "Forbid", model)
+        _cron(cluster, parent, f"{name}-materialize", f"{model}-materialize", refresh, spec, "Forbid", model)
     for endpoint in plan.endpoints:
         if isinstance(endpoint, BatchEndpoint) and endpoint.schedule is not None:
             spec = _task(model, pipeline.BATCH, {pipeline.ENDPOINT: endpoint.name})

@@ -11,6 +11,7 @@ import pulumi
 import pytest
 
 from pulumi_mlops.platforms.kubernetes import limits, pipeline, preflight, ray, workflow
+from pulumi_mlops.spec.environments import merge
 from tests.unit.platforms.kubernetes import kit
 from tests.unit.platforms.kubernetes.training_kit import CASES, objects, objects_of
 
@@ -308,7 +309,7 @@ def test_each_field_changes_an_object(field: str, monkeypatch: pytest.MonkeyPatc
     value: Any = CHANGES[field]
     for key in reversed(path):
         value = {key: value}
-    merged = kit.merge(before, {section: value})
+    merged = merge(before, {section: value})
     assert objects(**merged) != objects(**before)
 
 
