@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from mlops_runtime.cluster import Cluster, Object, RefusedRequestError
-from mlops_runtime.definition import Bucket, InferenceService, Rollout
+from mlops_runtime.definition import Bucket, InferenceService
 from mlops_runtime.errors import BadInputError, SignalledError, StepError
 from mlops_runtime.rollout import inference_service as kserve
 from mlops_runtime.rollout.inference_service import MANAGER, Model, Progress
 from mlops_runtime.rollout.judge import Judge, NoAnswerError
+from mlops_runtime.rollout.pace import PACE, Pace
 from mlops_runtime.rollout.pointer import changed, record_refusal, record_switch
 from mlops_runtime.rollout.server import Outcome
 from mlops_runtime.serving.bundle import BundleError, read_manifest
@@ -23,32 +23,6 @@ from mlops_runtime.stores.layout import Store
 
 FORMATS: Final = {"onnxruntime": "onnx", "sklearn": "sklearn"}
 """KServe's name of the model format, by a bundle's runtime."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How long things are waited for, seconds.
-
-    Arguments:
-        ready: most that new pods may take: image, bundle and warm-up, on a node that may have to be added.
-        hold: how long a step is held while Prometheus does not answer, before the version is taken back.
-        look: between two looks at a canary's metrics.
-        poll: between two looks at KServe's status.
-    """
-
-    ready: float = 900.0
-    hold: float = 300.0
-    look: float = 15.0
-    poll: float = 2.0
-
-
-PACE: Final = Pace()
-
-
-def longest(rollout: Rollout) -> float:
-    """The most that a rollout and its taking back can take, seconds: the time limit of the step that does it."""
-    steps = len(rollout.steps)
-    return steps * (rollout.interval + PACE.ready + PACE.hold) + 2 * PACE.ready
 
 
 class KServeServer:

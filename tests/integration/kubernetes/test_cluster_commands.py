@@ -1,4 +1,4 @@
-"""`mlops` on a stack in a cluster: a real API server, its identities and rights, a real MLflow server, Argo's objects."""
+"""`mlops` on a stack in a cluster: a real API server, its users and rights, a real MLflow server, Argo's objects."""
 
 from __future__ import annotations
 

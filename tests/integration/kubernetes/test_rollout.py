@@ -17,7 +17,8 @@ from mlops_runtime.cluster import Cluster, RefusedRequestError
 from mlops_runtime.definition import Bucket, InferenceService, Rollout
 from mlops_runtime.deployment import RefusedError, deploy, go_back
 from mlops_runtime.errors import BadInputError, SignalledError, StepError
-from mlops_runtime.rollout.canary import KServeServer, Pace
+from mlops_runtime.rollout.canary import KServeServer
+from mlops_runtime.rollout.pace import Pace
 from mlops_runtime.stores import deployments
 from mlops_runtime.stores.layout import Store
 from pulumi_mlops.platforms.kubernetes.registry import deploy_rules

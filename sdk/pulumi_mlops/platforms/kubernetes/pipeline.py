@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from mlops_runtime.rollout.pace import longest
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.platforms.kubernetes import pods, ray, workflow
 from pulumi_mlops.platforms.kubernetes.workflow import RUN_ID, Common, Step
@@ -33,9 +34,6 @@ _LIGHT: Final = (0.25, 512 * 2**20)
 """CPU and memory of steps that only look things up."""
 
 _LIGHT_SECONDS: Final = 600.0
-
-_READY_SECONDS: Final = 1800.0
-"""How long a deployment may take until the new servers are ready, beside its rollout."""
 
 _MAKE: Final = ("ingest", "verify", "featurize", "train", "evaluate", "validate", "register")
 
@@ -186,19 +184,18 @@ def _made(pipeline: Pipeline, name: str) -> dict[str, Any]:
 
 
 def _deploy(pipeline: Pipeline) -> Step:
-    rollouts = [
-        endpoint.rollout
-        for endpoint in pipeline.plan.endpoints
-        if isinstance(endpoint, RestEndpoint) and endpoint.rollout is not None
-    ]
-    watched = sum(len(rollout.steps) * rollout.interval.total_seconds() for rollout in rollouts)
+    rollouts = [endpoint.rollout for endpoint in pipeline.plan.endpoints if isinstance(endpoint, RestEndpoint)]
+    watched = sum(
+        longest(0, 0.0) if rollout is None else longest(len(rollout.steps), rollout.interval.total_seconds())
+        for rollout in rollouts
+    )
     compute = pipeline.plan.training.compute
     return Step(
         "deploy",
         _arguments(pipeline, "deploy"),
         _resources(compute, pipeline.disk),
         # Tables without a schedule are scored by the way, each within a step's time.
-        watched + _READY_SECONDS + compute.time_limit.total_seconds(),
+        watched + compute.time_limit.total_seconds(),
         account=pipeline.deploy_account,
         metrics=[workflow.last_success_metric(pipeline.model, pipeline.namespace)],
         mutex=pipeline.model,
