@@ -59,6 +59,7 @@ class Cluster:
             "RAY_AUTH_TOKEN": "a-token-of-the-operator",
             # Everything of these tests shares few cores.
             "RAY_raylet_start_wait_time_s": "300",
+            "RAY_agent_register_timeout_ms": "300000",
         }
         port = self.address.partition(":")[2]
         own = [f"--{name}={value}" for name, value in head.items() if name != "dashboard-host"]
