@@ -49,7 +49,7 @@ def watching(**changes: Any) -> Spec:
     """The full spec with a changed monitor; None takes a field out."""
     fields = {**kit.document()["monitors"][0], **changes}
     signals = Signals.model_validate(fields["signals"])
-    triggers = {} if signals.drift_signals else {"retraining": {"triggers": {"drift": []}}}
+    triggers: dict[str, Any] = {} if signals.drift_signals else {"retraining": {"triggers": {"drift": []}}}
     return kit.spec(monitors=[{name: value for name, value in fields.items() if value is not None}], **triggers)
 
 
