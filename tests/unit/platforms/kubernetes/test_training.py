@@ -116,7 +116,7 @@ def test_a_step_has_the_time_and_the_room_that_it_is_given() -> None:
     assert step["activeDeadlineSeconds"] == 1200
     asked = {"cpu": "3", "memory": str(5 * 2**30), "ephemeral-storage": str(10 * 2**30)}
     assert step["container"]["resources"] == {"requests": asked, "limits": asked}
-    # One step of the rollout at 10 minutes, the time for pods and for a Prometheus that is away, and the time for tables.
+    # One step of the rollout at 10 minutes, the time for pods, for a Prometheus that is away, and for tables.
     assert template(found, "deploy")["activeDeadlineSeconds"] == (600 + 900 + 300) + 2 * 900 + 1200
 
 
