@@ -61,8 +61,8 @@ def environment(container: dict[str, Any], folder: Path) -> dict[str, str]:
 
 
 def command(container: dict[str, Any]) -> list[str]:
-    first, *rest = [*container["command"], *container.get("args", [])]
-    return [shutil.which(first, path=str(Path(sys.executable).parent)) or first, *rest]
+    words: list[str] = [*container["command"], *container.get("args", [])]
+    return [shutil.which(words[0], path=str(Path(sys.executable).parent)) or words[0], *words[1:]]
 
 
 def test_the_server_makes_its_tables_and_keeps_runs_and_artefacts(
