@@ -291,6 +291,9 @@ SecretRef = Annotated[
 """Where a secret is found: `env:NAME` or `file:PATH` (this machine; platform local), `pulumi:KEY` (the stack's
 encrypted configuration) or `secret:NAME/KEY` (a key of a Kubernetes Secret; platform kubernetes)."""
 
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^@\s]*)?$")]
+"""An address without user and password."""
+
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from pulumi_mlops.spec.base import Column, Duration, EntryPoint, Name, SecretRef, Section, repeated
+from pulumi_mlops.spec.base import Column, Duration, EntryPoint, Name, SecretRef, Section, Url, repeated
 from pulumi_mlops.spec.errors import Mistake
 
 _FILE_NAME: Final = re.compile(r".*(\.(csv|tsv|txt)(\.(gz|zip))?|\.(parquet|pq))|[^.]+(\.(gz|zip))?")
@@ -146,7 +146,7 @@ class Source(Section):
     password: SecretRef | None = None
     """Reference to the database's password. Default: none."""
 
-    endpoint_url: str | None = None
+    endpoint_url: Url | None = None
     """Endpoint of an S3-compatible store. Default: AWS; in a cluster the platform's own store
     (`platform.kubernetes.store.endpoint_url`)."""
 

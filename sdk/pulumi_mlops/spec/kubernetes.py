@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from pulumi_mlops.spec.base import Cpu, Name, SecretRef, Section, Size, repeated
+from pulumi_mlops.spec.base import Cpu, Name, SecretRef, Section, Size, Url, repeated
 from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.mail import Smtp
 
@@ -21,9 +21,6 @@ Image = Annotated[
 
 LabelKey = Annotated[str, StringConstraints(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
 LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$", max_length=63)]
-
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^@\s/]+(/[^@\s]*)?$")]
-"""An address without user and password."""
 
 Operator = Literal["argo-workflows", "external-secrets", "feast", "kserve", "kuberay", "kueue", "prometheus"]
 """An operator that the stack builds on."""

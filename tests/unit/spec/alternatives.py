@@ -14,6 +14,7 @@ FULL = Path(__file__).with_name("full.yaml")
 DIGEST = "@sha256:" + "0123456789abcdef" * 4
 
 ALTERNATIVES: dict[str, Any] = {
+    "data.sources.routes.endpoint_url": "http://127.0.0.1:9001",
     "features.views.planes.source": "routes",
     "features.views.planes.entity": Together(
         {"features.views.planes.entity": "airport", "features.entities.plane": ABSENT}
@@ -60,6 +61,7 @@ ALTERNATIVES: dict[str, Any] = {
     "platform.kubernetes.images.postgres": "registry.example.com/mlops/postgres:2",
     "platform.kubernetes.store.uri": "s3://artefacts/other",
     "platform.kubernetes.store.endpoint_url": "https://s3.example.org",
+    "platform.kubernetes.argo.url": "https://argo-server.argo.svc:2747",
     "platform.kubernetes.monitoring.url": "http://prometheus.observability:9091",
     "platform.kubernetes.monitoring.labels": {"release": "other"},
     "platform.kubernetes.monitoring.dashboard_labels": {"grafana_dashboard": "2"},
@@ -187,6 +189,9 @@ _ON_KUBERNETES: dict[str, Any] = {
     "environments.dev.data": {"sources": {"flights": {"uri": "s3://warehouse/sample.csv"}}},
 }
 
+# A queue admits a job with all of its workers; without one they may come and go.
+_WITHOUT_QUEUE = Together({"platform.kubernetes.queue": ABSENT})
+
 _KUBERNETES_VARIANTS: dict[str, Together] = {
     "existing": Together(
         {
@@ -233,6 +238,7 @@ def on_kubernetes() -> dict[str, Spec]:
     """The same specs on the platform kubernetes, with what a cluster can't read moved to where it can; and the specs
     that use the fields of `platform.kubernetes` which others exclude."""
     moved = {name: changed(spec, "", Together(_ON_KUBERNETES)) for name, spec in variants().items()}
+    moved["cluster"] = changed(moved["cluster"], "", _WITHOUT_QUEUE)
     more = {name: changed(moved["full"], "", values) for name, values in _KUBERNETES_VARIANTS.items()}
     return {**moved, **more}
 

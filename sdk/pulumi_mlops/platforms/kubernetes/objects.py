@@ -48,6 +48,16 @@ CLUSTER_WIDE: Final = frozenset(
 WAIT_MINUTES: Final = 10
 """How long an object is waited for; the official provider would wait for ever on a custom resource."""
 
+_READY: Final = {
+    ("serving.kserve.io/v1beta1", "InferenceService"): "condition=Ready",
+    ("feast.dev/v1", "FeatureStore"): "jsonpath={.status.phase}=Ready",
+}
+"""What custom resources are waited for; without it the provider waits for none."""
+
+_FORCE: Final = {"pulumi.com/patchForce": "true"}
+"""An edit by hand of what is declared is taken back, instead of a conflict; what others own is not declared, or
+ignored."""
+
 
 class Objects:
     """The objects of a platform.
@@ -133,8 +143,9 @@ class Objects:
         self._declared.setdefault((manifest["apiVersion"], kind), set()).add(name)
         metadata: dict[str, Any] = {"name": name, "labels": {**self._labels, **(labels or {})}}
         theirs = {} if parent is None else self._theirs
-        if all_of_them := {**self._annotations, **theirs, **(annotations or {})}:
-            metadata["annotations"] = all_of_them
+        metadata["annotations"] = {**_FORCE, **self._annotations, **theirs, **(annotations or {})}
+        if (ready := _READY.get((manifest["apiVersion"], kind))) is not None:
+            metadata["annotations"] |= {"pulumi.com/waitFor": ready}
         if kind not in CLUSTER_WIDE:
             metadata["namespace"] = self.namespace
         wait = f"{minutes:g}m"

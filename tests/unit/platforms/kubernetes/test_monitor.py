@@ -190,7 +190,7 @@ def test_the_token_of_an_event_starts_runs_of_its_model_and_does_nothing_else() 
     found = objects(kit.spec())
     token = kit.one(found, "Secret")
     assert token["type"] == "kubernetes.io/service-account-token"
-    assert token["metadata"]["annotations"] == {"kubernetes.io/service-account.name": "delay-trigger"}
+    assert token["metadata"]["annotations"]["kubernetes.io/service-account.name"] == "delay-trigger"
     assert kit.one(found, "Role", "delay-trigger")["rules"] == alerting.trigger_rules("delay")
     verbs = {verb for rule in alerting.trigger_rules("delay") for verb in rule["verbs"]}
     assert verbs == {"list", "get", "create"}
