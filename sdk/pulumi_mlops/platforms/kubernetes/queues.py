@@ -22,6 +22,11 @@ NAME: Final = "training"
 
 LABEL: Final = "kueue.x-k8s.io/queue-name"
 
+_DISK: Final = "ephemeral-storage"
+_DISKS: Final = "1Pi"
+"""Disk of each flavour: more than there is. All our pods ask for some, and Kueue admits none that asks for what its
+queue does not cover; nodes are what bounds it."""
+
 
 def build(cluster: Cluster, name: str) -> list[pulumi.Resource]:
     """Make the namespace's queue, once for all models; nothing where the settings have none.
@@ -99,12 +104,17 @@ def _flavour(flavour: Flavour, settings: Kubernetes) -> dict[str, Any]:
 
 
 def _cluster_queue(queue: Queue, flavours: dict[str, str], namespace: str) -> dict[str, Any]:
-    covered: Sequence[str] = ["cpu", "memory"]
+    covered: Sequence[str] = ["cpu", "memory", _DISK]
     if any(flavour.gpu for flavour in queue.flavours.values()):
         covered = [*covered, pods.GPU]
     quotas = []
     for name, flavour in queue.flavours.items():
-        amounts = {"cpu": pods.quantity(flavour.cpu), "memory": str(flavour.memory), pods.GPU: str(flavour.gpu)}
+        amounts = {
+            "cpu": pods.quantity(flavour.cpu),
+            "memory": str(flavour.memory),
+            _DISK: _DISKS,
+            pods.GPU: str(flavour.gpu),
+        }
         resources = [{"name": resource, "nominalQuota": amounts[resource]} for resource in covered]
         quotas.append({"name": flavours[name], "resources": resources})
     return {

@@ -82,7 +82,7 @@ def test_only_the_step_that_deploys_gets_a_token(case: str) -> None:
     assert deploy["serviceAccountName"] == "delay-deploy"
     assert json.loads(deploy["podSpecPatch"])["automountServiceAccountToken"] is True
     token = kit.one(found, "Secret", "delay-executor.service-account-token")
-    assert token["metadata"]["annotations"] == {"kubernetes.io/service-account.name": "delay-executor"}
+    assert token["metadata"]["annotations"]["kubernetes.io/service-account.name"] == "delay-executor"
     accounts = [each for each in found if each["kind"] == "ServiceAccount"]
     assert {each["automountServiceAccountToken"] for each in accounts} == {False}
 
@@ -189,6 +189,19 @@ def test_work_waits_in_the_queue_and_looking_does_not(full: list[kit.Manifest]) 
     assert job(objects(**CASES["distributed"]))["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "training"
     without = objects(**CASES["no queue"])
     assert "kueue" not in json.dumps(without)
+
+
+@pytest.mark.parametrize("case", ["full", "distributed"])
+def test_the_queue_covers_all_that_what_waits_in_it_asks_for(case: str) -> None:
+    """Kueue admits nothing that asks for a resource beyond those (its issue 4848)."""
+    found = objects(**CASES[case])
+    groups = kit.one(found, "ClusterQueue")["spec"]["resourceGroups"]
+    for each in found:
+        for step in each["spec"]["templates"] if each["kind"] == "WorkflowTemplate" else []:
+            if "kueue.x-k8s.io/queue-name" in step.get("metadata", {}).get("labels", {}):
+                assert set(step["container"]["resources"]["requests"]) <= set(groups[0]["coveredResources"])
+    for flavour in groups[0]["flavors"]:
+        assert [each["name"] for each in flavour["resources"]] == groups[0]["coveredResources"]
 
 
 def test_a_ray_cluster_has_its_workers_beside_a_head_that_schedules_nothing() -> None:
