@@ -308,6 +308,7 @@ class BatchEndpoint(_Part):
     schedule: str | None
     keep_columns: list[str]
     chunk_rows: int
+    shards: int
 
 
 class EdgeEndpoint(_Part):

@@ -71,15 +71,16 @@ class MLStack(pulumi.ComponentResource):
         platform: Platform | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        kind = _platform(spec.platform.kind)
-        if problems := kind.preflight(spec):
-            raise pulumi.RunError("the spec can't come up on this platform:\n" + "\n".join(f"  {p}" for p in problems))
         if platform is not None:
             _check_shared(platform, spec)
+            spec = spec.placed(platform.declared)
+        kind = _platform(spec.platform.kind) if platform is None else type(platform)
+        if problems := kind.preflight(spec):
+            raise pulumi.RunError("the spec can't come up on this platform:\n" + "\n".join(f"  {p}" for p in problems))
         published = _facts(spec)
         super().__init__("mlops:index:MLStack", name, published, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.platform: Platform = platform or kind(name, spec.platform, directory=spec.directory, opts=child)
+        self.platform: Platform = platform or _made(name, spec, child)
         self.governance = components.Governance(
             name, spec.governance, identity=spec.identity, platform=self.platform, opts=child
         )
@@ -144,6 +145,11 @@ class MLStack(pulumi.ComponentResource):
                 "status": self.status,
             }
         )
+
+
+def _made(name: str, spec: Spec, opts: pulumi.ResourceOptions) -> Platform:
+    made: Platform = _platform(spec.platform.kind)(name, spec.platform, directory=spec.directory, opts=opts)
+    return made
 
 
 def _platform(kind: str) -> Any:

@@ -7,49 +7,26 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from mlops_runtime.definition import BatchEndpoint, Definition
-from mlops_runtime.errors import BadDataError, BadInputError
+from mlops_runtime.definition import Definition
+from mlops_runtime.errors import BadDataError
 from mlops_runtime.scoring import Scorer
-from mlops_runtime.steps.base import digest_of, digest_of_file, report_nothing
+from mlops_runtime.steps.base import digest_of_file, report_nothing
+from mlops_runtime.steps.batch_task import Scored, Task, iso
 from mlops_runtime.steps.featurize import feature_names
-from mlops_runtime.stores import deployments, features
+from mlops_runtime.stores import features
 from mlops_runtime.stores.layout import Store, write_atomically
 from mlops_runtime.stores.locks import exclusive
-from mlops_runtime.stores.snapshots import Snapshot, Snapshots
+from mlops_runtime.stores.snapshots import Snapshots
 
 if TYPE_CHECKING:
     import polars as pl
-
-FORMAT: Final = 1
-"""Version of the manifest's format."""
+    import pyarrow as pa
 
 _PROGRESS_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A scored table.
-
-    Arguments:
-        run_id: identifier of the scoring, the same for the same version, data and settings.
-        path: the Parquet file.
-        manifest: what was scored by what, JSON.
-        rows: number of rows.
-        unscored: rows without prediction, because they lack a value that the model can't do without.
-        new: whether it was scored now; what stands already is left alone.
-    """
-
-    run_id: str
-    path: Path
-    manifest: Path
-    rows: int
-    unscored: int
-    new: bool
 
 
 def score(
@@ -75,142 +52,103 @@ def score(
         BadDataError: the table lacks a column or has one of another type.
         OSError: the output can't be written.
     """
-    store = Store(definition.store)
-    settings = batch_endpoint(definition, endpoint)
-    scorer = Scorer(store.bundle(definition.identity.name, _version(store, settings, version)))
-    views = {name: definition.views[name].source for name in definition.training.views}
-    snapshots = {name: _accepted(store, name) for name in {settings.source, *views.values()}}
-    snapshot = snapshots[settings.source]
-    kept = _kept(definition, settings, snapshot)
-    deciding = {
-        "model": scorer.manifest.model,
-        "version": scorer.manifest.version,
-        "digest": scorer.manifest.digest,
-        "threshold": scorer.manifest.threshold,
-        "source": settings.source,
-        "snapshot": snapshot.digest,
-        "views": {
-            name: [features.view_digest(definition, name, snapshots[source].digest), definition.views[name].ttl]
-            for name, source in views.items()
-        },
-        "timestamp": definition.sources[settings.source].timestamp,
-        "keep_columns": kept,
-    }
-    run_id = f"v{scorer.manifest.version}-{digest_of(deciding).removeprefix('sha256:')[:16]}"
-    path = store.batch(endpoint) / f"{run_id}.parquet"
-    manifest = path.with_suffix(".json")
-    with exclusive(path.with_name(".lock")):
-        if path.exists() and manifest.exists():
-            done = json.loads(manifest.read_bytes())
-            progress(
-                f"batch: {endpoint} has scored this snapshot with version {scorer.manifest.version} already: {path}"
-            )
-            return Scored(run_id, path, manifest, done["rows"], done["unscored"], new=False)
-        started = datetime.now(UTC)
-        chunks = _chunks(definition, settings, Snapshots(store, settings.source).path(snapshot.digest), snapshots)
-        rows, unscored = _write(path, chunks, scorer, kept, started, progress)
-        finished = datetime.now(UTC)
-        document = {
-            "format": FORMAT,
-            "endpoint": endpoint,
-            "run_id": run_id,
-            **deciding,
-            "snapshots": {name: found.digest for name, found in sorted(snapshots.items())},
-            "rows": rows,
-            "unscored": unscored,
-            "file": path.name,
-            "file_digest": digest_of_file(path),
-            "started_at": _iso(started),
-            "finished_at": _iso(finished),
-            "seconds": round((finished - started).total_seconds(), 3),
-        }
-        write_atomically(manifest, json.dumps(document, indent=2))
-    note = f", {unscored:,} of them without prediction for lack of values" if unscored else ""
-    progress(f"batch: {endpoint} scored {rows:,} rows with version {scorer.manifest.version}{note}: {path}")
-    return Scored(run_id, path, manifest, rows, unscored, new=True)
+    task = Task.of(definition, endpoint, version=version)
+    with exclusive(task.manifest.with_name(".lock")):
+        if (done := task.done()) is not None:
+            progress(task.told_again(done.path))
+            return done
+        path = task.manifest.with_suffix(".parquet")
+        found = write(task, path, range(task.snapshot.rows), progress)
+        write_atomically(task.manifest, json.dumps(task.document(**found), indent=2))
+    progress(task.told(found["rows"], found["unscored"], path))
+    return Scored(task.run_id, path, task.manifest, found["rows"], found["unscored"], new=True)
 
 
-def batch_endpoint(definition: Definition, name: str) -> BatchEndpoint:
-    """The batch endpoint of that name.
+def write(task: Task, path: Path, rows: range, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Score rows of a task into a file, which appears whole or not at all.
+
+    Arguments:
+        task: the scoring.
+        path: the Parquet file.
+        rows: positions of the rows, one after the other; at least one.
+        progress: called with a line for a person.
+
+    Returns:
+        What the manifest says of the file: `file`, `file_digest`, `rows`, `unscored`, `started_at`, `finished_at`,
+        `seconds`.
 
     Raises:
-        BadInputError: there is none.
+        BadInputError: the model can't be loaded.
+        BadDataError: there are no rows, or the table lacks a column or has one of another type.
+        OSError: the file can't be written.
     """
-    known = [endpoint for endpoint in definition.endpoints if isinstance(endpoint, BatchEndpoint)]
-    for endpoint in known:
-        if endpoint.name == name:
-            return endpoint
-    names = ", ".join(endpoint.name for endpoint in known) or "none"
-    raise BadInputError(f"{name} is no batch endpoint; batch endpoints of the spec: {names}")
+    if not rows:
+        raise BadDataError(f"the snapshot for {task.settings.name} is empty; there is nothing to score")
+    started = datetime.now(UTC)
+    count, unscored = _write(path, _chunks(task, rows), Scorer(task.bundle), task, progress)
+    finished = datetime.now(UTC)
+    return {
+        "file": path.name,
+        "file_digest": digest_of_file(path),
+        "rows": count,
+        "unscored": unscored,
+        "started_at": iso(started),
+        "finished_at": iso(finished),
+        "seconds": round((finished - started).total_seconds(), 3),
+    }
 
 
-def _version(store: Store, settings: BatchEndpoint, version: int | None) -> int:
-    if version is not None:
-        return version
-    deployment = deployments.current(store, settings.name)
-    if deployment is None:
-        raise BadInputError(f"endpoint {settings.name} has no deployed version yet; `mlops status` tells why")
-    return deployment.version
-
-
-def _accepted(store: Store, source: str) -> Snapshot:
-    accepted = [snapshot for snapshot in Snapshots(store, source).all() if snapshot.accepted]
-    if not accepted:
-        raise BadInputError(f"source {source} has no accepted snapshot yet; a pipeline run ingests and verifies it")
-    return accepted[-1]
-
-
-def _kept(definition: Definition, settings: BatchEndpoint, snapshot: Snapshot) -> list[str]:
-    kept = settings.keep_columns or definition.sources[settings.source].key
-    for column in kept:
-        if column not in snapshot.columns:
-            raise BadInputError(
-                f"endpoint {settings.name}: keep_columns names {column}, and source {settings.source} has no such "
-                f"column; it has {', '.join(snapshot.columns)}"
-            )
-        if column in ("prediction", "score", "model_version", "scored_at") or column.startswith("probability_"):
-            raise BadInputError(
-                f"endpoint {settings.name}: column {column} can't be kept, the output has a column of that name itself"
-            )
-    return list(dict.fromkeys(kept))
-
-
-def _chunks(
-    definition: Definition, settings: BatchEndpoint, path: Path, snapshots: dict[str, Snapshot]
-) -> Iterator[pl.DataFrame]:
-    """The snapshot's rows with the features as known at each row's time, `chunk_rows` at a time, in their order."""
+def _chunks(task: Task, rows: range) -> Iterator[pl.DataFrame]:
+    """The rows with the features as known at each row's time, `chunk_rows` at a time, in their order."""
     import polars as pl
     import pyarrow.parquet as pq
 
+    definition, settings = task.definition, task.settings
     store, names = Store(definition.store), feature_names(definition)
     source = definition.sources[settings.source]
     views = []
     for name in definition.training.views:
         view_source = definition.views[name].source
-        digest = snapshots[view_source].digest
+        digest = task.snapshots[view_source].digest
         views.append(features.load_view(definition, name, Snapshots(store, view_source).path(digest), digest))
     for view in views:
         for key in view.keys:
-            if key not in snapshots[settings.source].columns:
+            if key not in task.snapshot.columns:
                 raise BadDataError(
                     f"endpoint {settings.name}: view {view.name} is joined by {key}, and source {settings.source} has "
                     "no such column"
                 )
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=settings.chunk_rows):
-            rows = pl.from_arrow(batch)
-            assert isinstance(rows, pl.DataFrame)
+    with pq.ParquetFile(Snapshots(store, settings.source).path(task.snapshot.digest)) as file:
+        for batch in _batches(file, rows, settings.chunk_rows):
+            chunk = pl.from_arrow(batch)
+            assert isinstance(chunk, pl.DataFrame)
             for view in views:
-                rows = features.join(rows, view, timestamp=source.timestamp, names=names[view.name])
-            yield rows
+                chunk = features.join(chunk, view, timestamp=source.timestamp, names=names[view.name])
+            yield chunk
+
+
+def _batches(file: Any, rows: range, size: int) -> Iterator[pa.RecordBatch]:
+    """Rows of a Parquet file by position; row groups without any of them are not read."""
+    groups, begin, position = [], 0, 0
+    for group in range(file.num_row_groups):
+        end = position + file.metadata.row_group(group).num_rows
+        if position < rows.stop and end > rows.start:
+            begin = begin if groups else position
+            groups.append(group)
+        position = end
+    position = begin
+    for batch in file.iter_batches(batch_size=size, row_groups=groups):
+        first, last = max(rows.start - position, 0), min(rows.stop - position, batch.num_rows)
+        position += batch.num_rows
+        if first < last:
+            yield batch.slice(first, last - first)
 
 
 def _write(
     path: Path,
     chunks: Iterator[pl.DataFrame],
     scorer: Scorer,
-    kept: list[str],
-    scored_at: datetime,
+    task: Task,
     progress: Callable[[str], None],
 ) -> tuple[int, int]:
     import polars as pl
@@ -223,10 +161,10 @@ def _write(
     try:
         with ExitStack() as stack:
             for chunk in chunks:
-                output = chunk.select(kept).hstack(scorer.score(chunk))
+                output = chunk.select(task.kept).hstack(scorer.score(chunk))
                 output = output.with_columns(
                     pl.lit(scorer.manifest.version, pl.Int64).alias("model_version"),
-                    pl.lit(scored_at, pl.Datetime("us", "UTC")).alias("scored_at"),
+                    pl.lit(task.scoring.scored_at, pl.Datetime("us", "UTC")).alias("scored_at"),
                 )
                 table = output.to_arrow()
                 if writer is None:
@@ -237,13 +175,7 @@ def _write(
                 if time.monotonic() - told > _PROGRESS_SECONDS:
                     told = time.monotonic()
                     progress(f"batch: {rows:,} rows scored")
-        if writer is None:
-            raise BadDataError(f"the snapshot for {path.parent.name} is empty; there is nothing to score")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return rows, unscored
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -26,17 +26,18 @@ class Scale(Section):
     """How many servers answer."""
 
     min: Annotated[int, Field(ge=0)] = 1
-    """Fewest replicas; 0 lets the endpoint sleep while nobody asks. Default: 1."""
+    """Fewest replicas; 0 lets the endpoint sleep while nobody asks. Default: 1; on Kubernetes 2 in production, and
+    outside of it 0 where Knative serves."""
 
     max: Annotated[int, Field(ge=1)] = 1
-    """Most replicas. Default: 1."""
+    """Most replicas. Default: 1; on Kubernetes 2 in production."""
 
     metric: Literal["cpu", "concurrency", "rps"] = "cpu"
     """What is kept at `target`: CPU use in per cent of what a replica asks for, or requests at a time or per second of
-    one replica. Default: cpu."""
+    one replica. Default: cpu; concurrency where Knative serves."""
 
     target: Annotated[int, Field(ge=1)] = 70
-    """The value at which replicas are added. Default: 70."""
+    """The value at which replicas are added. Default: 70; 100 requests where Knative serves (its own default)."""
 
     def mistakes(self) -> Iterator[Mistake]:
         """Bounds in order, and a share of CPU that can be met."""
@@ -44,6 +45,21 @@ class Scale(Section):
             yield Mistake("MLOPS-S030", f"min ({self.min}) is larger than max ({self.max})", at=("min",))
         if self.metric == "cpu" and self.target > 100:
             yield Mistake("MLOPS-S014", "per cent of the CPU asked for", at=("target",), expected="100 at most")
+
+    def in_cluster(self, *, knative: bool, production: bool) -> Scale:
+        """The same, with the defaults of a cluster for what is not set.
+
+        Arguments:
+            knative: whether Knative serves.
+            production: whether it is for production.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        metric = given.setdefault("metric", "concurrency" if knative else "cpu")
+        given.setdefault("target", 70 if metric == "cpu" else 100)
+        least = 2 if production else int(not (knative and metric != "cpu"))
+        given.setdefault("min", min(least, given.get("max", least)))
+        given.setdefault("max", max(1, given["min"]))
+        return self.model_copy(update=given)
 
 
 class Rollout(Section):
@@ -153,6 +169,10 @@ class BatchEndpoint(_Endpoint):
 
     chunk_rows: Annotated[int, Field(ge=1)] = 100_000
     """Rows scored at a time. Default: 100000."""
+
+    shards: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Pods that score the table side by side, each its share of the rows into a file of its own; for clusters.
+    Default: 1."""
 
     def mistakes(self) -> Iterator[Mistake]:
         """Columns differ."""

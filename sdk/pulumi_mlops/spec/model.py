@@ -126,6 +126,10 @@ class Spec(Section):
         copy._directory, copy._path = Path(directory).absolute(), path.absolute() if path else None
         return copy
 
+    def placed(self, platform: Platform) -> Self:
+        """The same spec on a platform that was made elsewhere, which its sections were checked without."""
+        return self.model_copy(update={"platform": platform})
+
     def in_environment(self, name: str) -> Self:
         """The spec with an environment's overlay applied.
 

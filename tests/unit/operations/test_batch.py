@@ -21,6 +21,7 @@ def nightly(**settings):
         "schedule": None,
         "keep_columns": [],
         "chunk_rows": 100,
+        "shards": 1,
         **settings,
     }
 

@@ -72,7 +72,11 @@ ALTERNATIVES: dict[str, Any] = {
     "platform.kubernetes.online_store.registry": "secret:features/another",
     "platform.kubernetes.install_operators": ["kserve"],
     "platform.kubernetes.deployment_mode": Together(
-        {"platform.kubernetes.deployment_mode": "Knative", "endpoints[0].scale": ABSENT}
+        {
+            "platform.kubernetes.deployment_mode": "Knative",
+            "endpoints[0].scale": ABSENT,
+            "endpoints[0].host": ABSENT,
+        }
     ),
     "endpoints[0].scale.metric": "rps",
     "endpoints[0].rollout.steps": [20, 60],
@@ -192,6 +196,9 @@ _ON_KUBERNETES: dict[str, Any] = {
 # A queue admits a job with all of its workers; without one they may come and go.
 _WITHOUT_QUEUE = Together({"platform.kubernetes.queue": ABSENT})
 
+# What the platform's own fields are for.
+_REACHED = Together({"endpoints[0].host": "delays.example.com", "delivery": {"repository": "airline/delay"}})
+
 _KUBERNETES_VARIANTS: dict[str, Together] = {
     "existing": Together(
         {
@@ -238,6 +245,7 @@ def on_kubernetes() -> dict[str, Spec]:
     """The same specs on the platform kubernetes, with what a cluster can't read moved to where it can; and the specs
     that use the fields of `platform.kubernetes` which others exclude."""
     moved = {name: changed(spec, "", Together(_ON_KUBERNETES)) for name, spec in variants().items()}
+    moved["full"] = changed(moved["full"], "", _REACHED)
     moved["cluster"] = changed(moved["cluster"], "", _WITHOUT_QUEUE)
     more = {name: changed(moved["full"], "", values) for name, values in _KUBERNETES_VARIANTS.items()}
     return {**moved, **more}

@@ -8,6 +8,7 @@ import pytest
 
 from pulumi_mlops.spec import Spec, SpecError
 from pulumi_mlops.spec.delivery import Delivery
+from pulumi_mlops.spec.endpoints import Scale
 from pulumi_mlops.testing.fields import ABSENT, Together, changed
 from tests.unit.spec.alternatives import on_kubernetes, variants
 
@@ -97,3 +98,23 @@ def test_what_is_for_clusters_is_valid_in_a_spec_for_this_machine_until_it_comes
     # An environment may be a cluster; the platform refuses them by name, not the spec.
     spec = variants()["cluster"]
     assert spec.training.distribution is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "knative", "production", "expected"),
+    [
+        ({}, False, False, (1, 1, "cpu", 70)),
+        ({}, True, False, (0, 1, "concurrency", 100)),
+        ({}, False, True, (2, 2, "cpu", 70)),
+        ({}, True, True, (2, 2, "concurrency", 100)),
+        ({"metric": "cpu"}, True, False, (1, 1, "cpu", 70)),
+        ({"max": 5}, True, False, (0, 5, "concurrency", 100)),
+        ({"max": 1}, False, True, (1, 1, "cpu", 70)),
+        ({"min": 3, "max": 6, "target": 50}, False, True, (3, 6, "cpu", 50)),
+    ],
+)
+def test_an_endpoint_sleeps_outside_of_production_and_is_doubled_in_it(
+    given: dict[str, Any], knative: bool, production: bool, expected: tuple[int, int, str, int]
+) -> None:
+    scale = Scale(**given).in_cluster(knative=knative, production=production)
+    assert (scale.min, scale.max, scale.metric, scale.target) == expected

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.kubernetes import feature_store, pipeline, tracking, workflow
+from pulumi_mlops.platforms.kubernetes import endpoint_limits, feature_store, pipeline, tracking, workflow
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
@@ -62,7 +62,7 @@ def of(spec: Spec, plan: PipelinePlan, settings: Kubernetes) -> Iterator[Demand]
     for endpoint in spec.endpoints:
         if isinstance(endpoint, RestEndpoint):
             # While a new version is tried, or takes over, a server of it runs beside the others.
-            servers = endpoint.scale.max + 1
+            servers = endpoint_limits.scale(endpoint, settings).max + 1
             asked = endpoint.resources
             yield Demand(f"endpoints.{endpoint.name}", servers * asked.cpu, servers * asked.memory, pods=servers)
     field, cpu, memory, gpu, _ = max(pipeline.asked(plan), key=lambda job: job[1:4])

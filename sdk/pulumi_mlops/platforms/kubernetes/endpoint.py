@@ -132,7 +132,7 @@ def _rest(
         needs=[*needs, *runtimes],
         ignore=DEPLOYED,
     )
-    if settings.scale.max > 1:
+    if endpoint_limits.scale(settings, cluster.settings).max > 1:
         cluster.objects.add(
             f"{name}-disruptions",
             {
@@ -164,7 +164,7 @@ def _flows(cluster: Cluster, settings: RestEndpoint) -> None:
 
 
 def _annotations(cluster: Cluster, settings: RestEndpoint) -> dict[str, str]:
-    mode, scale = cluster.settings.deployment_mode, settings.scale
+    mode, scale = cluster.settings.deployment_mode, endpoint_limits.scale(settings, cluster.settings)
     made: dict[str, str] = {f"{_KSERVE}/deploymentMode": mode}
     if mode == "Standard":
         made[f"{_KSERVE}/autoscalerClass"] = "hpa" if scale.max > scale.min else "none"
@@ -176,7 +176,8 @@ def _annotations(cluster: Cluster, settings: RestEndpoint) -> dict[str, str]:
 def _predictor(
     cluster: Cluster, settings: RestEndpoint, identity: Identity, account: str, labels: dict[str, str]
 ) -> dict[str, Any]:
-    scale, standard = settings.scale, cluster.settings.deployment_mode == "Standard"
+    scale = endpoint_limits.scale(settings, cluster.settings)
+    standard = cluster.settings.deployment_mode == "Standard"
     made: dict[str, Any] = {
         "labels": labels | (mesh.INJECT if cluster.settings.mesh == "istio" else {}),
         "minReplicas": scale.min,

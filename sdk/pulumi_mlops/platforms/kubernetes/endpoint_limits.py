@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pulumi_mlops.platforms.kubernetes import secrets
-from pulumi_mlops.spec.endpoints import RestEndpoint
+from pulumi_mlops.spec.endpoints import RestEndpoint, Scale
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
 KNATIVE_PORTS: Final = (8012, 8022, 8112, 9090, 9091)
@@ -17,6 +17,12 @@ def problems(settings: RestEndpoint, cluster: Kubernetes) -> list[str]:
     """What keeps an endpoint from running on a cluster, a sentence each, beginning with the field."""
     at = f"endpoints.{settings.name}"
     return [f"{at}.{sentence}" for sentence in _found(settings, cluster)]
+
+
+def scale(settings: RestEndpoint, cluster: Kubernetes) -> Scale:
+    """How many servers answer, with the cluster's defaults."""
+    knative = cluster.deployment_mode == "Knative"
+    return settings.scale.in_cluster(knative=knative, production=cluster.production)
 
 
 def _found(settings: RestEndpoint, cluster: Kubernetes) -> Iterator[str]:
@@ -42,29 +48,29 @@ def _found(settings: RestEndpoint, cluster: Kubernetes) -> Iterator[str]:
 
 
 def _scale(settings: RestEndpoint, cluster: Kubernetes) -> Iterator[str]:
-    scale, knative = settings.scale, cluster.deployment_mode == "Knative"
-    if scale.metric != "cpu" and not knative:
-        yield f"scale.metric: {scale.metric} needs platform.kubernetes.deployment_mode: Knative; use cpu"
-    if scale.min == 0 and not knative:
+    asked_for, knative = scale(settings, cluster), cluster.deployment_mode == "Knative"
+    if asked_for.metric != "cpu" and not knative:
+        yield f"scale.metric: {asked_for.metric} needs platform.kubernetes.deployment_mode: Knative; use cpu"
+    if asked_for.min == 0 and not knative:
         yield "scale.min: 0 needs platform.kubernetes.deployment_mode: Knative; use 1"
-    if scale.min == 0 and knative and scale.metric == "cpu":
+    if asked_for.min == 0 and knative and asked_for.metric == "cpu":
         yield "scale.min: 0 needs scale.metric: concurrency or rps; Knative can't tell idleness by cpu"
-    if cluster.production and scale.min < 2:
-        yield f"scale.min: {scale.min} in production, which needs 2 or more"
-    if scale.min == scale.max:
+    if cluster.production and asked_for.min < 2:
+        yield f"scale.min: {asked_for.min} in production, which needs 2 or more"
+    if asked_for.min == asked_for.max:
         for field in ("metric", "target"):
-            if field in scale.model_fields_set:
+            if field in settings.scale.model_fields_set:
                 yield f"scale.{field}: has no effect: min and max are the same; raise max, or take it out"
-    asked, memory = scale.max * settings.resources.cpu, scale.max * settings.resources.memory
-    if asked > cluster.quota.cpu:
+    cores, memory = asked_for.max * settings.resources.cpu, asked_for.max * settings.resources.memory
+    if cores > cluster.quota.cpu:
         yield (
-            f"resources.cpu: {scale.max} servers ask for {asked:g} cores, and platform.kubernetes.quota.cpu is "
+            f"resources.cpu: {asked_for.max} servers ask for {cores:g} cores, and platform.kubernetes.quota.cpu is "
             f"{cluster.quota.cpu:g}"
         )
     if memory > cluster.quota.memory:
         yield (
-            f"resources.memory: {scale.max} servers ask for {memory / 2**30:g}Gi, and platform.kubernetes.quota.memory "
-            f"is {cluster.quota.memory / 2**30:g}Gi"
+            f"resources.memory: {asked_for.max} servers ask for {memory / 2**30:g}Gi, and "
+            f"platform.kubernetes.quota.memory is {cluster.quota.memory / 2**30:g}Gi"
         )
-    if scale.max > cluster.quota.pods:
-        yield f"scale.max: {scale.max} is more than platform.kubernetes.quota.pods ({cluster.quota.pods})"
+    if asked_for.max > cluster.quota.pods:
+        yield f"scale.max: {asked_for.max} is more than platform.kubernetes.quota.pods ({cluster.quota.pods})"

@@ -11,7 +11,7 @@ import pulumi
 
 from pulumi_mlops.platforms import services
 from pulumi_mlops.platforms.base import BuiltMonitor
-from pulumi_mlops.platforms.kubernetes import alerting, names, pods, route, rules, scraping
+from pulumi_mlops.platforms.kubernetes import alerting, endpoint_limits, names, pods, route, rules, scraping
 from pulumi_mlops.platforms.kubernetes.cluster import STORE, Cluster, component, config_volume
 from pulumi_mlops.platforms.kubernetes.dashboard import dashboard
 from pulumi_mlops.platforms.kubernetes.durations import duration
@@ -62,7 +62,8 @@ def build(
     if settings.signals.captured_signals:
         watcher = names.fit(f"{settings.name}-monitor")
         _watcher(cluster, parent, name, watcher, settings, endpoint, identity, labels)
-    watched = rules.Watched(cluster.namespace, identity.name, target, watcher, sleeps=endpoint.scale.min == 0)
+    sleeps = endpoint_limits.scale(endpoint, cluster.settings).min == 0
+    watched = rules.Watched(cluster.namespace, identity.name, target, watcher, sleeps=sleeps)
     groups = rules.monitor_groups(settings, watched)
     object_name = f"{settings.name}-monitor"
     alerting.add_rules(cluster, parent, f"{name}-rules", object_name, groups, labels)

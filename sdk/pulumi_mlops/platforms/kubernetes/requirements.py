@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from pulumi_mlops.platforms.kubernetes import feature_store, preflight
+from pulumi_mlops.platforms.kubernetes import endpoint_limits, feature_store, preflight
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
@@ -83,7 +83,7 @@ def _model(spec: Spec, settings: Kubernetes) -> Iterator[Kind]:
         yield "serving.kserve.io/v1alpha1", "ServingRuntime"
     if any(endpoint.host is not None for endpoint in rest):
         yield "gateway.networking.k8s.io/v1", "HTTPRoute"
-    if any(endpoint.scale.max > 1 for endpoint in rest):
+    if any(endpoint_limits.scale(endpoint, settings).max > 1 for endpoint in rest):
         yield "policy/v1", "PodDisruptionBudget"
     if any(view.online for view in spec.features.views.values()):
         yield "feast.dev/v1", "FeatureStore"

@@ -163,14 +163,13 @@ def test_who_may_call_it() -> None:
     def everyone_of(namespace: str) -> dict[str, Any]:
         return {"podSelector": {}, "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
 
-    assert sorted(incoming, key=str) == sorted(
-        [
-            ({"podSelector": {"matchLabels": route.CLIENTS}}, 8081),
-            (everyone_of("gateways"), 8081),
-            (everyone_of("monitoring"), 8081),
-        ],
-        key=str,
-    )
+    expected = [
+        ({"podSelector": {"matchLabels": route.CLIENTS}}, 8081),
+        (everyone_of("gateways"), 8081),
+        (everyone_of("monitoring"), 8081),
+    ]
+    assert len(incoming) == len(expected)
+    assert all(each in incoming for each in expected)
 
 
 def test_the_gateway_sees_the_protocol_and_never_the_metrics() -> None:
@@ -249,7 +248,7 @@ def test_knative_gets_what_it_takes() -> None:
         True,
         {"type": "RuntimeDefault"},
     )
-    by_cpu = objects(edited({"deployment_mode": "Knative"}, host=None))
+    by_cpu = objects(edited({"deployment_mode": "Knative"}, host=None, scale={"min": 1, "max": 5, "metric": "cpu"}))
     annotations = kit.one(by_cpu, "InferenceService")["metadata"]["annotations"]
     assert annotations["autoscaling.knative.dev/class"] == "hpa.autoscaling.knative.dev"
 
@@ -277,7 +276,11 @@ def test_production_keeps_zones_apart() -> None:
     [
         ({}, {"scale": {"max": 2, "metric": "rps"}}, "scale.metric: rps needs .*deployment_mode: Knative"),
         ({}, {"scale": {"min": 0}}, "scale.min: 0 needs .*deployment_mode: Knative"),
-        ({"deployment_mode": "Knative"}, {"host": None, "scale": {"min": 0}}, "scale.min: 0 needs scale.metric"),
+        (
+            {"deployment_mode": "Knative"},
+            {"host": None, "scale": {"min": 0, "metric": "cpu"}},
+            "scale.min: 0 needs scale.metric",
+        ),
         (PRODUCTION, {"scale": {"min": 1, "max": 3}}, "scale.min: 1 in production"),
         ({}, {"scale": {"target": 60}}, "scale.target: has no effect: min and max are the same"),
         ({"gateway": None}, {}, "host: needs platform.kubernetes.gateway"),
