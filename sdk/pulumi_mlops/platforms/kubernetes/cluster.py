@@ -13,7 +13,6 @@ from pulumi_mlops.platforms.claims import Claims
 from pulumi_mlops.platforms.kubernetes import names
 from pulumi_mlops.platforms.kubernetes.access import Accounts
 from pulumi_mlops.platforms.kubernetes.network import Network, Pods
-from pulumi_mlops.platforms.kubernetes.network import port_of as port_of
 from pulumi_mlops.platforms.kubernetes.objects import Objects
 from pulumi_mlops.platforms.kubernetes.secrets import Secrets
 from pulumi_mlops.spec.identity import Identity

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pulumi
 
 from pulumi_mlops.platforms.base import BuiltDataset
-from pulumi_mlops.platforms.kubernetes.cluster import Cluster, component, port_of
+from pulumi_mlops.platforms.kubernetes.cluster import Cluster, component
 from pulumi_mlops.platforms.kubernetes.network import Outside, Pods
 from pulumi_mlops.spec.data import Data, Source
 
@@ -64,7 +64,11 @@ def password_references(data: Data) -> list[str]:
 def flows(cluster: Cluster, model: str, data: Data) -> None:
     """Let the pods of a model's pipeline reach its sources."""
     pods = Pods(f"{model}-pipeline", component("pipeline", model))
-    for port in sorted(set(_ports(data.sources.values()))):
+    sources = data.sources.values()
+    # Buckets without an address of their own are the store's service's, whose flow all steps have.
+    for address in sorted({source.endpoint_url for source in sources if source.endpoint_url is not None}):
+        cluster.network.reach(pods, "sources", address)
+    for port in sorted(set(_ports(sources))):
         cluster.network.allow(pods, Outside("sources"), port)
 
 
@@ -74,9 +78,7 @@ def _on_this_machine(source: Source) -> bool:
 
 def _ports(sources: Iterable[Source]) -> Iterable[int]:
     for source in sources:
-        if source.kind == "s3":
-            yield port_of(source.endpoint_url or "https://s3")
-        elif source.kind == "sql":
+        if source.kind == "sql":
             dialect = source.uri.partition(":")[0].partition("+")[0]
             yield urlsplit(source.uri).port or _SQL_PORTS.get(dialect, 443)
         elif source.kind == "python":

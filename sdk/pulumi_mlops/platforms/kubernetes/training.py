@@ -24,7 +24,7 @@ from pulumi_mlops.platforms.kubernetes import (
     ray,
     workflow,
 )
-from pulumi_mlops.platforms.kubernetes.cluster import STORE, Cluster, component, config_volume, port_of
+from pulumi_mlops.platforms.kubernetes.cluster import STORE, Cluster, component, config_volume
 from pulumi_mlops.platforms.kubernetes.network import Outside, Pods
 from pulumi_mlops.platforms.kubernetes.pipeline import Pipeline
 from pulumi_mlops.platforms.kubernetes.source import Source
@@ -251,8 +251,7 @@ def _flows(cluster: Cluster, plan: PipelinePlan) -> None:
     monitoring = cluster.settings.monitoring
     rest = [each for each in plan.endpoints if isinstance(each, RestEndpoint)]
     if monitoring is not None and any(each.rollout is not None for each in rest):
-        own = Pods(f"{model}-pipeline", component("pipeline", model))
-        cluster.network.allow(own, Outside("prometheus"), port_of(monitoring.url))
+        cluster.network.reach(Pods(f"{model}-pipeline", component("pipeline", model)), "prometheus", monitoring.url)
 
 
 def _first_run(
