@@ -37,6 +37,19 @@ REGION: Final = "topology.kubernetes.io/region"
 HOST: Final = "kubernetes.io/hostname"
 
 
+SCRATCH: Final = "1Gi"
+"""Most that a server keeps in `/tmp`."""
+
+
+def scratch(size: str = SCRATCH) -> dict[str, Any]:
+    """The volume behind `/tmp`.
+
+    Arguments:
+        size: the most that it may hold; a pod with more in it is evicted.
+    """
+    return {"name": "tmp", "emptyDir": {"sizeLimit": size}}
+
+
 def resources(cpu: float, memory: int, *, gpu: int = 0, disk: int | None = None) -> dict[str, Any]:
     """Requests and limits of a container.
 
@@ -94,6 +107,7 @@ def spec(
     volumes: Sequence[Mapping[str, Any]] = (),
     token: bool = False,
     placement: Mapping[str, Any] | None = None,
+    scratch_size: str = SCRATCH,
     **more: Any,
 ) -> dict[str, Any]:
     """A pod's `spec`; `more` are further fields.
@@ -104,6 +118,7 @@ def spec(
         volumes: beside `/tmp`.
         token: whether it speaks to the API server.
         placement: see `placement`.
+        scratch_size: see `scratch`.
     """
     return {
         "serviceAccountName": account,
@@ -111,7 +126,7 @@ def spec(
         "enableServiceLinks": False,
         "securityContext": POD_SECURITY,
         "containers": list(map(dict, containers)),
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}, *map(dict, volumes)],
+        "volumes": [scratch(scratch_size), *map(dict, volumes)],
         **(placement or {}),
         **more,
     }

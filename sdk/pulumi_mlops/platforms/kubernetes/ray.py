@@ -190,6 +190,8 @@ def _pod(
             # The autoscaler beside the head adds and removes workers.
             token=head and cluster.scales,
             placement=placement,
+            # Ray spills there what does not fit into memory.
+            scratch_size=str(cluster.disk),
             # Autoscaling wants pods that are not started again in place.
             restartPolicy="Never",
         ),

@@ -90,7 +90,7 @@ def build(
                     "supportedModelFormats": [{"name": runtime, "autoSelect": False}],
                     "protocolVersions": ["v2"],
                     "containers": [_container(cluster, settings, image, mounts)],
-                    "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}, *volumes],
+                    "volumes": [pods.scratch(), *volumes],
                 },
             },
             name=name_of(settings.name, runtime),

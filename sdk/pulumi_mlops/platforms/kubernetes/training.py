@@ -83,7 +83,8 @@ def build_pipeline(cluster: Cluster, parent: pulumi.Resource, name: str, plan: P
     volumes = [config[0], code[0], cluster.workspace[0]]
     trainers = _ray(cluster, parent, name, plan, volumes, needs)
     parts = _pipeline(cluster, plan, [config[1], code[1]], trainers, source.commit())
-    scratch = {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}
+    # Sources are downloaded and unpacked in /tmp before they are in the store.
+    scratch = pods.scratch(str(cluster.settings.workspace))
     shared = _shared(cluster, model, [scratch, *volumes, *cluster.secrets.volumes(references)[0]])
     labels = component("pipeline", model)
     template = _template(pipeline.spec(parts, **shared))
@@ -106,7 +107,7 @@ def build_pipeline(cluster: Cluster, parent: pulumi.Resource, name: str, plan: P
 
 
 def tasks_name(model: str) -> str:
-    """Name of the WorkflowTemplate of a model's other work: `materialize`, `batch`."""
+    """Name of the WorkflowTemplate of a model's other work: `materialize`, batch scoring, `rollback`."""
     return names.fit(f"{model}-tasks")
 
 
@@ -196,7 +197,7 @@ def _pipeline(
 
 
 def _disk(cluster: Cluster) -> int:
-    """Ephemeral storage of a step's pod: the working copy of the store, and what is in /tmp."""
+    """Ephemeral storage of a step's pod: the working copy of the store and what is in /tmp, together."""
     return cluster.settings.workspace + 2**30
 
 

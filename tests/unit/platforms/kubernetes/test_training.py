@@ -191,6 +191,18 @@ def test_work_waits_in_the_queue_and_looking_does_not(full: list[kit.Manifest]) 
     assert "kueue" not in json.dumps(without)
 
 
+def test_sources_as_large_as_the_workspace_fit_into_the_folder_that_they_are_read_through() -> None:
+    """What is in an emptyDir beyond its limit has the pod evicted."""
+    found = objects(**{**CASES["distributed"], "kubernetes": {"quota": {"gpu": 4}, "workspace": "50Gi", "queue": None}})
+    volumes = {each["name"]: each for each in spec_of(found)["volumes"]}
+    assert volumes["tmp"]["emptyDir"] == volumes["store"]["emptyDir"] == {"sizeLimit": str(50 * 2**30)}
+    for group in ("headGroupSpec", "workerGroupSpecs"):
+        pod = job(found)["spec"]["rayClusterSpec"][group]
+        spec = (pod[0] if isinstance(pod, list) else pod)["template"]["spec"]
+        scratch = next(each for each in spec["volumes"] if each["name"] == "tmp")["emptyDir"]["sizeLimit"]
+        assert scratch == spec["containers"][0]["resources"]["limits"]["ephemeral-storage"]
+
+
 @pytest.mark.parametrize("case", ["full", "distributed"])
 def test_the_queue_covers_all_that_what_waits_in_it_asks_for(case: str) -> None:
     """Kueue admits nothing that asks for a resource beyond those (its issue 4848)."""
