@@ -20,7 +20,8 @@ POD_SECURITY: Final = {
 
 DEFAULTS: Final = {
     "defaultRequest": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "100Mi"},
-    "default": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+    # No limit of ephemeral storage: it would hold for all volumes of the pod together, a served bundle's among them.
+    "default": {"cpu": "1", "memory": "512Mi"},
 }
 """What a container gets that asks for nothing: none of ours, but some that operators add (Argo's init and wait, Ray's);
 the quota would refuse it. Feast's init container takes 250Mi."""

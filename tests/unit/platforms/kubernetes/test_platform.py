@@ -63,6 +63,19 @@ def test_the_quota_is_the_specs() -> None:
     }
 
 
+def test_no_pod_is_evicted_for_what_its_volumes_may_hold() -> None:
+    """A kubelet adds up what is in all volumes of a pod and holds it against the limits of its containers, those that
+    the namespace gives them too. KServe's volume for the bundle, which can be of any size, has no limit of its own."""
+    found = kit.objects(kit.spec())
+    limits = kit.one(found, "LimitRange")["spec"]["limits"][0]["default"]
+    pods = [each["spec"]["template"]["spec"] for each in found if each["kind"] == "Deployment"]
+    pods += [each["spec"] for each in found if each["kind"] == "ServingRuntime"]
+    assert len(pods) == 4
+    for pod in pods:
+        for container in pod["containers"]:
+            assert "ephemeral-storage" not in limits | container["resources"]["limits"]
+
+
 def test_everything_comes_after_the_namespace_and_what_closes_it() -> None:
     found = captured(kit.settings())
     first = {each.urn for each in found.resources if each.name in ("ml-namespace", "ml-quota", "ml-default-deny-flow")}
