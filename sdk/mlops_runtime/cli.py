@@ -35,6 +35,8 @@ RequestedBy = Annotated[str | None, typer.Option(help="Who asked for the run. De
 EndpointName = Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.")]
 VersionNumber = Annotated[int | None, typer.Option("--version", help="Version. Default: the endpoint's deployed one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on the last line.")]
+ScoringPlan = Annotated[str, typer.Option("--scoring", metavar="JSON", help="What is scored, as batch-plan wrote it.")]
+Shards = Annotated[int, typer.Option("--shards", min=1, help="How many shards there are.")]
 RunId = Annotated[str | None, typer.Option(help="Identifier of the run.")]
 GitCommit = Annotated[str | None, typer.Option(help="Commit of the user's code. Default: that of its repository.")]
 OutputsFolder = Annotated[
@@ -248,6 +250,106 @@ def batch(
         return score(content, endpoint, version=version, progress=_say)
 
     _result(run_command(content, "batch", work, endpoint=endpoint, version=version), json)
+
+
+@app.command()
+def batch_plan(
+    definition: DefinitionFile,
+    endpoint: EndpointName,
+    version: VersionNumber = None,
+    outputs: OutputsFolder = None,
+    json: Json = False,
+) -> None:
+    """Say what the shards of a batch endpoint have to score.
+
+    Written to the outputs: `go` (`true` or `false`: it was scored already), and `scoring` for the other two commands.
+    """
+    from mlops_runtime.pipeline.single import run_command, write_outputs
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.steps.batch_shards import plan
+
+    content = read_definition(definition)
+
+    def work() -> Any:
+        return plan(content, endpoint, version=version, progress=_say)
+
+    found = run_command(content, "batch-plan", work, endpoint=endpoint, version=version)
+    if outputs is not None:
+        write_outputs(outputs, {"go": found is not None, "scoring": found.model_dump_json() if found else ""})
+    _result(found, json)
+
+
+@app.command()
+def batch_shard(
+    definition: DefinitionFile,
+    endpoint: EndpointName,
+    scoring: ScoringPlan,
+    shard: Annotated[int, typer.Option(min=0, help="Number of the shard, from 0.")],
+    shards: Shards,
+    json: Json = False,
+) -> None:
+    """Score one share of a batch endpoint's rows into a file of its own; what stands already is left alone."""
+    from mlops_runtime.pipeline.single import run_command
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.steps.batch_shards import score_shard
+    from mlops_runtime.steps.batch_task import Scoring
+
+    content, planned = read_definition(definition), Scoring.parse(scoring)
+
+    def work() -> Any:
+        return score_shard(content, endpoint, planned, shard, shards, progress=_say)
+
+    about = {"endpoint": endpoint, "scoring": planned, "shards": shards, "shard": shard}
+    _result(run_command(content, "batch-shard", work, **about), json)
+
+
+@app.command()
+def batch_gather(
+    definition: DefinitionFile, endpoint: EndpointName, scoring: ScoringPlan, shards: Shards, json: Json = False
+) -> None:
+    """Complete what all shards of a batch endpoint have scored: write the manifest of the result."""
+    from mlops_runtime.pipeline.single import run_command
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.steps.batch_shards import gather
+    from mlops_runtime.steps.batch_task import Scoring
+
+    content, planned = read_definition(definition), Scoring.parse(scoring)
+
+    def work() -> Any:
+        return gather(content, endpoint, planned, shards, progress=_say)
+
+    _result(run_command(content, "batch-gather", work, endpoint=endpoint, scoring=planned, shards=shards), json)
+
+
+@app.command()
+def rollback(
+    definition: DefinitionFile,
+    by: Annotated[str, typer.Option(help="Who asks for it, for the record.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    to: Annotated[int, typer.Option(min=0, help="Version to go to. Default: 0, the one deployed before.")] = 0,
+    outputs: OutputsFolder = None,
+    json: Json = False,
+) -> None:
+    """Go back to the version deployed before, or to another that was deployed, on every endpoint.
+
+    Written to the outputs: `version`, and `endpoints` (JSON: what happened to each of them).
+    """
+    from json import dumps
+
+    from mlops_runtime.pipeline.single import run_command, write_outputs
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.release import roll_back
+
+    content = read_definition(definition)
+    _heed_signals()
+
+    def work() -> Any:
+        return roll_back(content, by=by, reason=reason, to=to or None, progress=_say)
+
+    switches = run_command(content, "rollback", work, version=to or None)
+    if outputs is not None:
+        write_outputs(outputs, {"version": switches[0].version, "endpoints": dumps([vars(each) for each in switches])})
+    _result(switches, json)
 
 
 @app.command()

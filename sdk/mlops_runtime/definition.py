@@ -310,6 +310,11 @@ class BatchEndpoint(_Part):
     chunk_rows: int
     shards: int
 
+    @property
+    def follows_deployment(self) -> bool:
+        """Whether the deployment of a version scores the table; shards, which are pods, are the orchestrator's."""
+        return self.schedule is None and self.shards == 1
+
 
 class EdgeEndpoint(_Part):
     """A bundle to export."""

@@ -30,6 +30,8 @@ def release(
 ) -> list[Switch]:
     """Put an approved version on every endpoint, then export it for devices and score tables without a schedule.
 
+    Tables that several pods score are left to the orchestrator.
+
     Arguments:
         definition: the pipeline definition.
         version: an approved version.
@@ -216,7 +218,7 @@ def _follow_up(definition: Definition, endpoints: list[str], version: int, progr
                 from mlops_runtime.steps.export import export
 
                 export(definition, endpoint.name, version=version, progress=progress)
-            elif isinstance(endpoint, BatchEndpoint) and endpoint.schedule is None:
+            elif isinstance(endpoint, BatchEndpoint) and endpoint.follows_deployment:
                 from mlops_runtime.steps.batch import score
 
                 score(definition, endpoint.name, version=version, progress=progress)

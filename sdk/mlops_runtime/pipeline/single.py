@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -71,18 +71,15 @@ def run_command(
     definition: Definition,
     name: str,
     work: Callable[[], Any],
-    *,
-    endpoint: str | None = None,
-    version: int | None = None,
+    **about: Any,
 ) -> Any:
     """Run a command that belongs to no run, and return what it returns.
 
     Arguments:
         definition: the pipeline definition.
-        name: `batch`, `export` or `materialize`.
+        name: the command's, in the table of transfers.
         work: does it.
-        endpoint: the endpoint that it is about.
-        version: the version asked for.
+        about: what it is about; see `transfers.Job`.
 
     Raises:
         StepError: the command failed.
@@ -91,9 +88,15 @@ def run_command(
     copy = working_copy(definition)
     if copy is None:
         return work()
-    job = Job(definition, copy, endpoint=endpoint, version=version)
+    job = Job(definition, copy, **about)
     transfers.pull(job, name)
-    result = work()
+    try:
+        result = work()
+    except BaseException:
+        # What the command failed of is told; that what it left can't be kept as well would hide it.
+        with suppress(StepError):
+            transfers.keep(job, name)
+        raise
     transfers.push(job, name)
     return result
 

@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mlops_runtime.definition import BatchEndpoint, DataDefinition, Definition, EdgeEndpoint
 from mlops_runtime.steps.base import Run
 from mlops_runtime.stores.layout import Store
 from mlops_runtime.stores.snapshots import Snapshot, Snapshots
 from mlops_runtime.stores.working_copy import WorkingCopy
+
+if TYPE_CHECKING:
+    from mlops_runtime.steps.batch_task import Scoring, Task
 
 
 @dataclass
@@ -23,8 +26,11 @@ class Job:
         definition: the pipeline definition.
         copy: the working copy.
         run: the run that a step belongs to.
-        endpoint: the endpoint of `batch` and `export`.
-        version: the version asked for; None is the deployed one.
+        endpoint: the endpoint that a command is about; None: all of them.
+        version: the version asked for; None is the deployed one, or to a rollback the one before that.
+        scoring: what the shards of a scoring score.
+        shards: how many there are.
+        shard: the number of this one.
     """
 
     definition: Definition
@@ -32,6 +38,9 @@ class Job:
     run: Run | None = None
     endpoint: str | None = None
     version: int | None = None
+    scoring: Scoring | None = None
+    shards: int = 1
+    shard: int | None = None
     sources: set[str] = field(default_factory=set)
     """Sources that the command has to do with."""
 
@@ -119,17 +128,17 @@ def push(job: Job, name: str) -> None:
 
 
 def keep(job: Job, name: str) -> None:
-    """Push what a step that failed must leave: reports, what it can go on from, traces of what it has done elsewhere.
+    """Push what a command that failed must leave: reports, what it goes on from, traces of what it has done elsewhere.
 
     Raises:
         BusyError: another run has changed the same thing meanwhile.
         StepError: the bucket can't be used.
     """
-    assert job.run is not None
-    if job.copy.is_changed(f"{job.folder(name)}step.json"):
-        # A step is done when all that it wrote is in the bucket; this one is run again.
-        (job.run.directory / name / "step.json").unlink(missing_ok=True)
-    job.copy.push(job.folder(name))
+    if job.run is not None:
+        if job.copy.is_changed(f"{job.folder(name)}step.json"):
+            # A step is done when all that it wrote is in the bucket; this one is run again.
+            (job.run.directory / name / "step.json").unlink(missing_ok=True)
+        job.copy.push(job.folder(name))
     for write in TABLE[name].keeps:
         for part in write(job):
             job.copy.push(part)
@@ -190,7 +199,11 @@ def _rows_compared(job: Job) -> Iterator[str]:
 def _rows_accepted(job: Job) -> Iterator[str]:
     """The rows that a batch endpoint scores, and those of the features that are joined to them."""
     for name in sorted(job.sources):
-        accepted = [snapshot for snapshot in Snapshots(job.store, name).all() if snapshot.accepted]
+        known = Snapshots(job.store, name).all()
+        if job.scoring is not None:
+            accepted = [snapshot for snapshot in known if snapshot.digest == job.scoring.snapshots.get(name)]
+        else:
+            accepted = [snapshot for snapshot in known if snapshot.accepted]
         yield from _rows(job, name, accepted[-1] if accepted else None)
 
 
@@ -233,6 +246,22 @@ def _bundle(job: Job) -> Iterator[str]:
         yield job.part(job.store.bundle(job.model, version))
 
 
+def _bundle_manifest(job: Job) -> Iterator[str]:
+    """What that bundle says of itself, without the model."""
+    if (version := _version(job)) is not None:
+        yield job.file(job.store.bundle(job.model, version) / "manifest.json")
+
+
+def _bundle_to_go_back_to(job: Job) -> Iterator[str]:
+    """The bundle that a rollback goes to."""
+    from mlops_runtime.stores import deployments
+
+    if job.version is None and job.definition.endpoints:
+        line = deployments.lineage(deployments.history(job.store, job.definition.endpoints[0].name))
+        job.version = line[-2] if len(line) > 1 else None
+    yield from _bundle(job)
+
+
 def _held_out(job: Job) -> Iterator[str]:
     """Rows that an export takes its sample from."""
     manifest = job.store.bundle(job.model, _version(job) or 0) / "manifest.json"
@@ -248,20 +277,77 @@ def _version(job: Job) -> int | None:
 
     if job.run is not None:
         return job.run.outputs("register", RegisterOutputs).version
-    assert job.endpoint is not None
+    if job.scoring is not None:
+        return job.scoring.version
+    if job.version is not None or job.endpoint is None:
+        return job.version
     pointer = deployments.current(job.store, job.endpoint)
-    return job.version or (None if pointer is None else pointer.version)
+    return None if pointer is None else pointer.version
 
 
 def _batch_outputs(job: Job) -> Iterator[str]:
     """Scorings that may be the one wanted: the manifests, and the table where it is of the newest accepted rows."""
     for endpoint in _scoring(job):
-        folder = job.part(job.store.batch(endpoint.name))
         accepted = [one.digest for one in Snapshots(job.store, endpoint.source).all() if one.accepted][-1:]
-        for path in job.copy.pull(folder, only=lambda path: path.endswith(".json")):
+        for path in _manifests_of_scorings(job, endpoint):
             manifest = json.loads((job.copy.root / path).read_bytes())
             if [manifest["snapshot"]] == accepted:
                 yield path.removesuffix(".json") + ".parquet"
+
+
+def _batch_manifests(job: Job) -> Iterator[str]:
+    """Which scorings are complete."""
+    for endpoint in _scoring(job):
+        _manifests_of_scorings(job, endpoint)
+    yield from ()
+
+
+def _manifests_of_scorings(job: Job, endpoint: BatchEndpoint) -> list[str]:
+    folder = job.part(job.store.batch(endpoint.name))
+    # Records of parts are deeper down.
+    return job.copy.pull(folder, only=lambda path: path.endswith(".json") and "/" not in path.removeprefix(folder))
+
+
+def _shard(job: Job) -> Iterator[str]:
+    """The record of a part, and what the part is made from where there is none."""
+    assert job.shard is not None
+    record = _record(job, job.shard)
+    yield job.file(record)
+    if not record.exists():
+        yield from _bundle(job)
+        yield from _rows_accepted(job)
+
+
+def _parts(job: Job) -> Iterator[str]:
+    """The records of all parts, without their rows."""
+    folder = job.part(_record(job, 0).parent)
+    job.copy.pull(folder, only=lambda path: path.endswith(".json"))
+    yield from ()
+
+
+def _part_written(job: Job) -> Iterator[str]:
+    assert job.shard is not None
+    record = _record(job, job.shard)
+    # Whoever sees the record must find the rows.
+    yield from (job.file(record.with_suffix(".parquet")), job.file(record))
+
+
+def _batch_manifest(job: Job) -> Iterator[str]:
+    """The manifest of the scoring that was gathered."""
+    yield job.file(_task(job).manifest)
+
+
+def _record(job: Job, shard: int) -> Path:
+    from mlops_runtime.steps.batch_shards import part_record
+
+    return part_record(_task(job), shard, job.shards)
+
+
+def _task(job: Job) -> Task:
+    from mlops_runtime.steps.batch_task import Task
+
+    assert job.endpoint is not None
+    return Task.of(job.definition, job.endpoint, scoring=job.scoring)
 
 
 def _scorings(job: Job) -> Iterator[str]:
@@ -345,12 +431,12 @@ def _scored(job: Job) -> set[str]:
 
 
 def _scoring(job: Job) -> list[BatchEndpoint]:
-    """The batch endpoint asked for, or those without a schedule, which a deployment scores."""
+    """The batch endpoint asked for, or those that a deployment scores."""
     known = [endpoint for endpoint in job.definition.endpoints if isinstance(endpoint, BatchEndpoint)]
     return [
         endpoint
         for endpoint in known
-        if (endpoint.schedule is None if job.endpoint is None else endpoint.name == job.endpoint)
+        if (endpoint.follows_deployment if job.endpoint is None else endpoint.name == job.endpoint)
     ]
 
 
@@ -397,6 +483,29 @@ TABLE: Final[dict[str, Transfer]] = {
         sources=_scored,
         reads=(_pointers, _bundle, _snapshot_index, _rows_accepted, _batch_outputs),
         writes=(_scorings,),
+    ),
+    "batch-plan": Transfer(
+        sources=_scored,
+        reads=(_pointers, _bundle_manifest, _snapshot_index, _batch_manifests),
+    ),
+    "batch-shard": Transfer(
+        sources=_scored,
+        reads=(_bundle_manifest, _snapshot_index, _shard),
+        writes=(_part_written,),
+    ),
+    "batch-gather": Transfer(
+        sources=_scored,
+        reads=(_bundle_manifest, _snapshot_index, _batch_manifests, _parts),
+        writes=(_batch_manifest,),
+    ),
+    "rollback": Transfer(
+        sources=_scored,
+        reads=(
+            *(_pointers, _deployed, _bundle_to_go_back_to),
+            *(_snapshot_index, _rows_accepted, _batch_outputs, _held_out, _exports),
+        ),
+        writes=(_pointers, _scorings, _exports),
+        keeps=(_pointers,),
     ),
     "export": Transfer(
         reads=(_pointers, _bundle, _held_out, _exports),

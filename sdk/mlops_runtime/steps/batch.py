@@ -129,7 +129,8 @@ def _chunks(task: Task, rows: range) -> Iterator[pl.DataFrame]:
 
 def _batches(file: Any, rows: range, size: int) -> Iterator[pa.RecordBatch]:
     """Rows of a Parquet file by position; row groups without any of them are not read."""
-    groups, begin, position = [], 0, 0
+    groups: list[int] = []
+    begin = position = 0
     for group in range(file.num_row_groups):
         end = position + file.metadata.row_group(group).num_rows
         if position < rows.stop and end > rows.start:

@@ -332,6 +332,7 @@ def test_old_bundles_leave_the_bucket_and_other_models_stay(pods):
 def test_tables_are_scored_and_devices_get_their_bundle_from_the_bucket(pods):
     batch = {
         "name": "nightly", "kind": "batch", "source": "rows", "schedule": None, "keep_columns": [], "chunk_rows": 500,
+        "shards": 1,
     }  # fmt: skip
     edge = {"name": "scanner", "kind": "edge", "archive": "tar.gz", "sample_rows": 5}
     pods.define(endpoints=[batch, edge])

@@ -10,7 +10,15 @@ from mlops_runtime.stores.control import Control
 
 REST = {"name": "delay", "kind": "rest", "enrichment": False, "inference_service": None}
 EDGE = {"name": "phone", "kind": "edge", "archive": "none", "sample_rows": 2}
-BATCH = {"name": "nightly", "kind": "batch", "source": "flights", "schedule": None, "keep_columns": [], "chunk_rows": 9}
+BATCH = {
+    "name": "nightly",
+    "kind": "batch",
+    "source": "flights",
+    "schedule": None,
+    "keep_columns": [],
+    "chunk_rows": 9,
+    "shards": 1,
+}
 
 
 def audited(store):

@@ -112,6 +112,7 @@ _VARIANTS: dict[str, Together] = {
                 "min_requests": 30,
             },
             "endpoints[0].host": "delays.example.com",
+            "endpoints[1].shards": 4,
             "training.compute.gpu": 1,
             "training.compute.spot": True,
             "training.distribution": {"min_workers": 1, "max_workers": 3, "checkpoints": "10Gi"},

@@ -4,19 +4,20 @@
     make:  admit → ingest → verify → featurize → train → evaluate → validate → register
 
 `make` and `deploy` each hold the model's lock: one run at a time works on the model, and a version that waits for its
-approval keeps no other run back. Steps hand files on in the store, and scalars as output parameters.
+approval keeps no other run back. Steps hand files on in the store, and scalars as output parameters. What is not part
+of a run is in `tasks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
 from mlops_runtime.rollout.pace import longest
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.kubernetes import pods, ray, workflow
+from pulumi_mlops.platforms.kubernetes import pods, ray, scoring, workflow
 from pulumi_mlops.platforms.kubernetes.workflow import RUN_ID, Common, Step
 from pulumi_mlops.spec.endpoints import BatchEndpoint, RestEndpoint
 from pulumi_mlops.spec.training import Compute
@@ -26,9 +27,13 @@ PARAMETERS: Final = {"trigger": "manual", "requested-by": "argo", "cooldown": "0
 which it is not admitted (0: always is), and the source that must have new data (none: needs none)."""
 
 MATERIALIZE: Final = "materialize"
-BATCH: Final = "batch"
-ENDPOINT: Final = "endpoint"
-"""Templates of a model's other workflows, and their parameter."""
+ROLLBACK: Final = "rollback"
+"""Templates of a model's other workflows; those of batch scoring are `scoring`'s."""
+
+BY: Final = "by"
+REASON: Final = "reason"
+TO: Final = "to"
+"""Parameters of a rollback: who asks for it, why, and the version to go to (0: the one deployed before)."""
 
 _LIGHT: Final = (0.25, 512 * 2**20)
 """CPU and memory of steps that only look things up."""
@@ -79,10 +84,13 @@ class Pipeline:
 
 
 def templates(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """The pipeline's templates: `main`, `make`, each step, and `finish`."""
+    """The pipeline's templates: `main`, `make`, each step, `finish`, and what scores tables in shards after it."""
     waits = "'{{steps.make.outputs.parameters.status}}' == 'pending'"
     made = "'{{steps.make.outputs.parameters.go}}' == 'true'"
+    after = scoring.after_deployment(pipeline.plan.endpoints)
     steps = [[_ask("make")], [_ask("approve", when=waits)], [_ask("deploy", when=made)]]
+    if after:
+        steps.append([{**each, "when": made} for each in after])
     return [
         {"name": "main", "steps": steps},
         _make(pipeline),
@@ -91,19 +99,65 @@ def templates(pipeline: Pipeline) -> list[dict[str, Any]]:
         {"name": "approve", "suspend": {}},
         workflow.template(pipeline.common, _deploy(pipeline)),
         workflow.template(pipeline.common, _finish(pipeline)),
+        *(_sharded(pipeline) if after else ()),
     ]
 
 
 def tasks(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Templates of the model's other work: `materialize` where a view is online, `batch` where a table is scored."""
-    found = []
-    if any(view.online for view in pipeline.plan.features.views.values()):
+    """Templates of the model's other work: `materialize` where a view is online, batch scoring where tables are scored,
+    `rollback` where there is an endpoint."""
+    found, plan = [], pipeline.plan
+    if any(view.online for view in plan.features.views.values()):
         mounts = [*pipeline.source_mounts, *pipeline.online_mounts]
-        found.append(_heavy(pipeline, MATERIALIZE, [MATERIALIZE], mounts=mounts))
-    if any(isinstance(endpoint, BatchEndpoint) for endpoint in pipeline.plan.endpoints):
-        arguments = [BATCH, "--endpoint", f"{{{{inputs.parameters.{ENDPOINT}}}}}"]
-        found.append(_heavy(pipeline, BATCH, arguments, inputs=[ENDPOINT]))
-    return [workflow.template(pipeline.common, step) for step in found]
+        step = _heavy(pipeline, MATERIALIZE, [MATERIALIZE], mounts=mounts)
+        found.append(workflow.template(pipeline.common, step))
+    tables = [endpoint for endpoint in plan.endpoints if isinstance(endpoint, BatchEndpoint)]
+    if any(endpoint.shards == 1 for endpoint in tables):
+        step = _heavy(pipeline, scoring.BATCH, scoring.whole(), inputs=scoring.WHOLE)
+        found.append(workflow.template(pipeline.common, step))
+    if any(endpoint.shards > 1 for endpoint in tables):
+        found += _sharded(pipeline)
+    if plan.endpoints:
+        found += _rollback(pipeline)
+    return found
+
+
+def _sharded(pipeline: Pipeline) -> list[dict[str, Any]]:
+    steps = [
+        _light(scoring.PLAN, scoring.plan(), outputs=scoring.PLANNED, inputs=[scoring.ENDPOINT]),
+        _heavy(pipeline, scoring.SHARD, scoring.shard(), inputs=scoring.OF_A_SHARD),
+        _light(scoring.GATHER, scoring.gather(), inputs=scoring.OF_THE_WHOLE),
+    ]
+    return [scoring.steps(), *(workflow.template(pipeline.common, step) for step in steps)]
+
+
+def _rollback(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Deployments and rollbacks keep each other out; a run that trains for hours keeps no rollback back."""
+    inputs = [BY, REASON, TO]
+    arguments = [ROLLBACK, *(word for key in inputs for word in (f"--{key}", workflow.given(key)[key]))]
+    after = scoring.after_deployment(pipeline.plan.endpoints)
+    name = "go-back" if after else ROLLBACK
+    step = replace(
+        _deploy(pipeline),
+        name=name,
+        arguments=arguments,
+        inputs=inputs,
+        outputs=["version", "endpoints"],
+        metrics=(),
+        mutexes=[_switching(pipeline)],
+        # Done again, it would go back one version more.
+        once=True,
+    )
+    made = [workflow.template(pipeline.common, step)]
+    if after:
+        asked = _ask(name, arguments=workflow.parameters(workflow.given(*inputs)))
+        made.insert(0, workflow.group(ROLLBACK, [[asked], after], inputs))
+    return made
+
+
+def _switching(pipeline: Pipeline) -> str:
+    """The lock of what switches the model's endpoints; no model has a name with a dot."""
+    return f"{pipeline.model}.endpoints"
 
 
 def spec(pipeline: Pipeline, **shared: Any) -> dict[str, Any]:
@@ -139,7 +193,7 @@ def _make(pipeline: Pipeline) -> dict[str, Any]:
     go = "'{{steps.admit.outputs.parameters.go}}' == 'true'"
     return {
         "name": "make",
-        "synchronization": workflow.mutex(pipeline.model),
+        "synchronization": workflow.locks(pipeline.model),
         "steps": [[_ask("admit")], *([_ask(name, when=go)] for name in _MAKE)],
         "outputs": {
             "parameters": [
@@ -198,7 +252,7 @@ def _deploy(pipeline: Pipeline) -> Step:
         watched + compute.time_limit.total_seconds(),
         account=pipeline.deploy_account,
         metrics=[workflow.last_success_metric(pipeline.model, pipeline.namespace)],
-        mutex=pipeline.model,
+        mutexes=[pipeline.model, _switching(pipeline)],
     )
 
 
@@ -222,10 +276,16 @@ def _commit(pipeline: Pipeline) -> list[str]:
 
 
 def _light(
-    name: str, arguments: Sequence[str], *, outputs: Sequence[str] = (), mounts: Sequence[Mapping[str, Any]] = ()
+    name: str,
+    arguments: Sequence[str],
+    *,
+    outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    mounts: Sequence[Mapping[str, Any]] = (),
 ) -> Step:
     cpu, memory = _LIGHT
-    return Step(name, arguments, pods.resources(cpu, memory, disk=2**30), _LIGHT_SECONDS, outputs, mounts=mounts)
+    asked = pods.resources(cpu, memory, disk=2**30)
+    return Step(name, arguments, asked, _LIGHT_SECONDS, outputs, inputs, mounts=mounts)
 
 
 def _heavy(

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pulumi
 
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.kubernetes import alerting, names, pipeline, training, workflow
+from pulumi_mlops.platforms.kubernetes import alerting, names, pipeline, scoring, training, workflow
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster, component
 from pulumi_mlops.spec.endpoints import BatchEndpoint
 from pulumi_mlops.spec.kubernetes import Kubernetes
@@ -45,7 +45,7 @@ def build(cluster: Cluster, parent: pulumi.Resource, name: str, settings: Retrai
         _cron(cluster, parent, f"{name}-materialize", f"{model}-materialize", refresh, spec, "Forbid", model)
     for endpoint in plan.endpoints:
         if isinstance(endpoint, BatchEndpoint) and endpoint.schedule is not None:
-            spec = _task(model, pipeline.BATCH, {pipeline.ENDPOINT: endpoint.name})
+            spec = _task(model, *scoring.ask(endpoint))
             batch = f"{endpoint.name}-batch"
             _cron(cluster, parent, f"{name}-{batch}", batch, endpoint.schedule, spec, "Forbid", model)
     for monitor in triggers.drift:

@@ -108,7 +108,8 @@ class Step:
         labels: of the pod, beside the common ones.
         placement: see `pods.placement`.
         metrics: left when the template has ended.
-        mutex: lock that is held meanwhile.
+        mutexes: locks that are held meanwhile.
+        once: never tried again, and Argo's account of a failure has the last words of the command.
     """
 
     name: str
@@ -122,7 +123,8 @@ class Step:
     labels: Mapping[str, str] = field(default_factory=dict)
     placement: Mapping[str, Any] = field(default_factory=dict)
     metrics: Sequence[Mapping[str, Any]] = ()
-    mutex: str | None = None
+    mutexes: Sequence[str] = ()
+    once: bool = False
 
 
 def template(common: Common, step: Step) -> dict[str, Any]:
@@ -149,9 +151,12 @@ def template(common: Common, step: Step) -> dict[str, Any]:
         "name": step.name,
         "metadata": {"labels": {**common.labels, **step.labels}},
         "activeDeadlineSeconds": max(1, round(step.seconds)),
-        "retryStrategy": RETRY,
         "container": container,
     }
+    if step.once:
+        container["terminationMessagePolicy"] = "FallbackToLogsOnError"
+    else:
+        made["retryStrategy"] = RETRY
     if step.inputs:
         made["inputs"] = {"parameters": [{"name": name} for name in step.inputs]}
     if step.outputs:
@@ -163,16 +168,30 @@ def template(common: Common, step: Step) -> dict[str, Any]:
         made["automountServiceAccountToken"] = patch["automountServiceAccountToken"] = True
     if step.metrics:
         made["metrics"] = {"prometheus": list(step.metrics)}
-    if step.mutex is not None:
-        made["synchronization"] = mutex(step.mutex)
+    if step.mutexes:
+        made["synchronization"] = locks(*step.mutexes)
     made |= {key: value for key, value in step.placement.items() if key in ("nodeSelector", "tolerations", "affinity")}
     made["podSpecPatch"] = json.dumps(patch, sort_keys=True)
     return made
 
 
-def mutex(name: str) -> dict[str, Any]:
-    """A lock of the namespace, held while a template runs."""
-    return {"mutexes": [{"name": name}]}
+def locks(*names: str) -> dict[str, Any]:
+    """Locks of the namespace, taken together and held while a template runs."""
+    return {"mutexes": [{"name": name} for name in names]}
+
+
+def given(*names: str) -> dict[str, str]:
+    """Input parameters handed on under their own names."""
+    return {name: f"{{{{inputs.parameters.{name}}}}}" for name in names}
+
+
+def group(name: str, steps: Sequence[Sequence[Mapping[str, Any]]], inputs: Sequence[str]) -> dict[str, Any]:
+    """A template of other templates: those of a group side by side, one group after the other."""
+    return {
+        "name": name,
+        "inputs": {"parameters": [{"name": each} for each in inputs]},
+        "steps": [list(map(dict, each)) for each in steps],
+    }
 
 
 def parameters(values: Mapping[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import shutil
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from pulumi_mlops.spec.endpoints import Endpoint, RestEndpoint
+from pulumi_mlops.spec.endpoints import Endpoint
 from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.training import Compute, Training
 
@@ -76,13 +76,12 @@ def endpoint_problems(endpoint: Endpoint, at: str) -> list[str]:
         endpoint: the endpoint.
         at: where it stands.
     """
-    if not isinstance(endpoint, RestEndpoint):
-        return []
     reasons = {
         "resources": "the server takes what it needs",
         "scale": "one server answers here",
         "rollout": "a version takes over at once here",
         "host": "servers listen on loopback here",
+        "shards": "one process scores the table here",
     }
     return [
         f"{at}.{field}: {reason}; {_FOR_CLUSTERS}"

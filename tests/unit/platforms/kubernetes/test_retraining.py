@@ -98,6 +98,69 @@ def test_other_work_has_schedules_of_its_own(full: list[kit.Manifest]) -> None:
     assert {materialize["concurrencyPolicy"], batch["concurrencyPolicy"]} == {"Forbid"}
 
 
+def nightly(**settings: Any) -> list[dict[str, Any]]:
+    return [{"name": "delay", "kind": "rest"}, {"name": "nightly", "kind": "batch", "source": "flights", **settings}]
+
+
+def templates(found: list[kit.Manifest], of: str) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in kit.one(found, "WorkflowTemplate", of)["spec"]["templates"]}
+
+
+def test_a_large_table_is_scored_by_pods_side_by_side() -> None:
+    found = objects(endpoints=nightly(schedule="0 3 * * *", shards=4), monitors=None, retraining=None)
+    asked = kit.one(found, "CronWorkflow", "nightly-batch")["spec"]["workflowSpec"]
+    assert asked["entrypoint"] == "batch-shards"
+    assert parameters(asked) == {"endpoint": "nightly", "shards": "4"}
+    made = templates(found, "delay-tasks")
+    assert "batch" not in made
+    plan, score, gather = (group[0] for group in made["batch-shards"]["steps"])
+    assert [each["template"] for each in (plan, score, gather)] == ["batch-plan", "batch-shard", "batch-gather"]
+    assert score["withSequence"] == {"count": "{{inputs.parameters.shards}}"}
+    assert parameters(score)["shard"] == "{{item}}"
+    assert score["when"] == gather["when"] == "'{{steps.plan.outputs.parameters.go}}' == 'true'"
+    assert "when" not in plan
+    for step in (plan, score, gather):
+        declared = [each["name"] for each in made[step["template"]]["inputs"]["parameters"]]
+        assert sorted(declared) == sorted(parameters(step)), step["template"]
+    assert "retryStrategy" in made["batch-shard"]
+    # It has a schedule: runs and rollbacks leave it alone.
+    assert "batch-shards" not in templates(found, "delay")
+    assert "steps" not in made["rollback"]
+
+
+def test_a_large_table_without_a_schedule_is_scored_after_each_switch() -> None:
+    found = objects(endpoints=nightly(shards=4), monitors=None, retraining=None)
+    after = {"endpoint": "nightly", "shards": "4"}
+    run, tasks = templates(found, "delay"), templates(found, "delay-tasks")
+    (last,) = run["main"]["steps"][-1]
+    assert (last["name"], last["template"], parameters(last)) == ("score-nightly", "batch-shards", after)
+    assert last["when"] == run["main"]["steps"][-2][0]["when"]
+    back, score = (group[0] for group in tasks["rollback"]["steps"])
+    assert (back["template"], parameters(back)) == (
+        "go-back",
+        {key: f"{{{{inputs.parameters.{key}}}}}" for key in ("by", "reason", "to")},
+    )
+    assert (score["template"], parameters(score)) == ("batch-shards", after)
+    for made in (run, tasks):
+        assert {"batch-shards", "batch-plan", "batch-shard", "batch-gather"} <= made.keys()
+
+
+def test_a_small_table_without_a_schedule_is_the_deploying_step_s() -> None:
+    found = objects(endpoints=nightly(), monitors=None, retraining=None)
+    assert [group[0]["name"] for group in templates(found, "delay")["main"]["steps"]] == ["make", "approve", "deploy"]
+    assert not any("shard" in name for name in templates(found, "delay-tasks"))
+
+
+def test_a_rollback_is_never_done_twice(full: list[kit.Manifest]) -> None:
+    rollback = templates(full, "delay-tasks")["rollback"]
+    assert "retryStrategy" not in rollback
+    assert rollback["serviceAccountName"] == "delay-deploy"
+    assert rollback["container"]["terminationMessagePolicy"] == "FallbackToLogsOnError"
+    assert [each["name"] for each in rollback["inputs"]["parameters"]] == ["by", "reason", "to"]
+    assert [each["name"] for each in rollback["outputs"]["parameters"]] == ["version", "endpoints"]
+    assert "metrics" not in rollback
+
+
 def test_nothing_is_made_of_nothing() -> None:
     found = objects(
         retraining=None,

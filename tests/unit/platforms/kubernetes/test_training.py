@@ -10,7 +10,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from pulumi_mlops.platforms.kubernetes import limits, pipeline, preflight, ray, workflow
+from pulumi_mlops.platforms.base import PipelinePlan
+from pulumi_mlops.platforms.kubernetes import limits, pipeline, ray, workflow
 from pulumi_mlops.spec.environments import merge
 from tests.unit.platforms.kubernetes import kit
 from tests.unit.platforms.kubernetes.training_kit import CASES, objects, objects_of
@@ -63,10 +64,20 @@ def test_steps_follow_each_other(full: list[kit.Manifest]) -> None:
 
 
 def test_a_version_that_waits_for_approval_holds_no_lock(full: list[kit.Manifest]) -> None:
-    lock = {"mutexes": [{"name": "delay"}]}
-    assert [each["name"] for each in spec_of(full)["templates"] if "synchronization" in each] == ["make", "deploy"]
-    assert template(full, "make")["synchronization"] == template(full, "deploy")["synchronization"] == lock
+    assert locks(full, "delay") == {"make": ["delay"], "deploy": ["delay", "delay.endpoints"]}
     assert "synchronization" not in spec_of(full)
+
+
+def test_a_rollback_waits_for_deployments_and_not_for_training(full: list[kit.Manifest]) -> None:
+    assert locks(full, "delay-tasks") == {"rollback": ["delay.endpoints"]}
+
+
+def locks(found: list[kit.Manifest], of: str) -> dict[str, list[str]]:
+    return {
+        each["name"]: [lock["name"] for lock in each["synchronization"]["mutexes"]]
+        for each in spec_of(found, of)["templates"]
+        if "synchronization" in each
+    }
 
 
 @pytest.mark.parametrize("case", ["full", "distributed"])
@@ -254,13 +265,34 @@ def test_other_people_s_words_stay_out_of_the_shell() -> None:
     assert "workflow.parameters" not in job(objects(**CASES["distributed"]))["spec"]["entrypoint"]
 
 
+def test_a_ray_cluster_on_spot_nodes_has_its_head_on_others() -> None:
+    """So both flavours together hold it."""
+    spec = kit.spec(
+        training={"compute": {"cpu": 2, "gpu": 0}, "distribution": {"min_workers": 8, "max_workers": 8}},
+        kubernetes={"queue": {"flavours": {"spot": {"cpu": 16}, "standard": {"cpu": 3}}}},
+    )
+    settings = spec.platform.kubernetes
+    assert settings is not None
+    assert limits.problems(PipelinePlan.of(spec), settings) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
         ({"training": {"compute": {"cpu": 40}}}, "training.compute: the pods of a step ask for 40.05 cores"),
         ({"training": {"compute": {"memory": "200Gi"}}}, "platform.kubernetes.quota.memory allows"),
         ({"kubernetes": {"quota": {"gpu": 0}}}, "platform.kubernetes.quota.gpu allows 0"),
-        ({"training": {"compute": {"cpu": 20}}}, "no flavour of spot nodes of platform.kubernetes.queue holds 20 CPU"),
+        (
+            {"training": {"compute": {"cpu": 20}}},
+            "no flavour of spot nodes of platform.kubernetes.queue holds 20050m CPU",
+        ),
+        # Argo's own container is in the pod too.
+        ({"training": {"compute": {"cpu": 16}}}, "holds 16050m CPU"),
+        # Only the step that trains goes to spot nodes.
+        (
+            {"kubernetes": {"queue": {"flavours": {"standard": None}}}},
+            "training.compute: no flavour without spot nodes of platform.kubernetes.queue holds 2050m CPU",
+        ),
         (
             {"training": {"distribution": {"min_workers": 1}}},
             "training.distribution.min_workers: is 1 and max_workers 2",
@@ -283,7 +315,7 @@ def test_what_could_never_run_is_refused(changes: dict[str, Any], problem: str) 
     spec = kit.spec(**changes)
     settings = spec.platform.kubernetes
     assert settings is not None
-    found = limits.problems(preflight.plan(spec), settings)
+    found = limits.problems(PipelinePlan.of(spec), settings)
     assert any(problem in each for each in found), found
     with pytest.raises(pulumi.RunError, match=re.escape(problem)):
         objects(**changes)

@@ -7,7 +7,8 @@ from typing import Any, Final
 import pulumi
 
 from pulumi_mlops import Spec
-from pulumi_mlops.platforms.kubernetes import preflight, retraining, training
+from pulumi_mlops.platforms.base import PipelinePlan
+from pulumi_mlops.platforms.kubernetes import retraining, training
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster
 from tests.unit.platforms.kubernetes import kit
 
@@ -22,6 +23,16 @@ CASES: Final[dict[str, dict[str, Any]]] = {
     "scaled": {
         "training": {"compute": {"gpu": 0, "spot": False}, "distribution": {"min_workers": 0, "max_workers": 4}},
         "kubernetes": {"queue": None},
+    },
+    "sharded": {
+        "endpoints": [
+            {"name": "delay", "kind": "rest"},
+            {"name": "nightly", "kind": "batch", "source": "flights", "schedule": "0 3 * * *", "shards": 4},
+            {"name": "all-flights", "kind": "batch", "source": "flights", "shards": 2},
+            {"name": "few-flights", "kind": "batch", "source": "flights"},
+        ],
+        "monitors": None,
+        "retraining": None,
     },
     "plain": {
         "training": {"compute": {"gpu": 0, "spot": False}, "views": None},
@@ -44,7 +55,7 @@ def objects_of(spec: Spec, *, regions: tuple[str, ...] = ()) -> list[kit.Manifes
     """The same of any spec."""
 
     def build(cluster: Cluster, parent: pulumi.Resource) -> None:
-        plan = preflight.plan(spec)
+        plan = PipelinePlan.of(spec)
         cluster.regions[spec.identity.name] = regions
         training.build_cluster(cluster, parent, "ml", spec.training.compute)
         training.build_pipeline(cluster, parent, "ml", plan)
