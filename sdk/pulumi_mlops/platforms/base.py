@@ -168,6 +168,23 @@ class PipelinePlan:
     endpoints: Sequence[EndpointSettings]
     needs: Sequence[pulumi.Resource]
 
+    @classmethod
+    def of(cls, spec: Spec) -> PipelinePlan:
+        """The pipeline of a spec, before anything is declared."""
+        return cls(
+            identity=spec.identity,
+            code=spec.code,
+            data=spec.data,
+            features=spec.features,
+            training=spec.training,
+            evaluation=spec.evaluation.for_task(spec.training.task),
+            registry=spec.registry,
+            governance=spec.governance,
+            fingerprints=pulumi.Output.from_input({}),
+            endpoints=spec.endpoints,
+            needs=[],
+        )
+
 
 class Platform(pulumi.ComponentResource, ABC):
     """Storage, identities and tracking that the other components of a stack live on.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pulumi
-
 from mlops_runtime.definition import Definition
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.platforms.definition import Placement, definition
@@ -19,23 +17,10 @@ def pipeline_definition(spec: Spec, store: Path) -> Definition:
         spec: the spec.
         store: data directory of the runs, instead of the spec's.
     """
-    plan = PipelinePlan(
-        identity=spec.identity,
-        code=spec.code,
-        data=spec.data,
-        features=spec.features,
-        training=spec.training,
-        evaluation=spec.evaluation.for_task(spec.training.task),
-        registry=spec.registry,
-        governance=spec.governance,
-        fingerprints=pulumi.Output.from_input({}),
-        endpoints=spec.endpoints,
-        needs=[],
-    )
     placement = Placement(
         store=store,
         directory=spec.directory,
         secret=lambda reference: reference,
         min_free_disk=spec.platform.local.min_free_disk,
     )
-    return definition(plan, placement)
+    return definition(PipelinePlan.of(spec), placement)

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-import pulumi
-
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.platforms.kubernetes import (
     demand,
@@ -39,7 +37,7 @@ def problems(spec: Spec) -> list[str]:
     settings = spec.platform.kubernetes
     if settings is None:
         return []
-    planned = plan(spec)
+    planned = PipelinePlan.of(spec)
     found = [
         *_production(spec, settings),
         *_references(spec),
@@ -56,23 +54,6 @@ def problems(spec: Spec) -> list[str]:
         found += monitor.problems(watched, settings, retrain=retrain)
     found += retraining.problems(spec.retraining, settings)
     return list(dict.fromkeys(found))
-
-
-def plan(spec: Spec) -> PipelinePlan:
-    """The pipeline of a spec, before anything is declared."""
-    return PipelinePlan(
-        identity=spec.identity,
-        code=spec.code,
-        data=spec.data,
-        features=spec.features,
-        training=spec.training,
-        evaluation=spec.evaluation.for_task(spec.training.task),
-        registry=spec.registry,
-        governance=spec.governance,
-        fingerprints=pulumi.Output.from_input({}),
-        endpoints=spec.endpoints,
-        needs=[],
-    )
 
 
 def references(spec: Spec) -> Iterator[tuple[str, str]]:

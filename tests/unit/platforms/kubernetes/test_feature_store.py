@@ -8,8 +8,8 @@ import pulumi
 import pytest
 import yaml
 
-from pulumi_mlops.platforms.base import BuiltFeatureStore
-from pulumi_mlops.platforms.kubernetes import demand, feature_store, preflight, requirements
+from pulumi_mlops.platforms.base import BuiltFeatureStore, PipelinePlan
+from pulumi_mlops.platforms.kubernetes import demand, feature_store, requirements
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster
 from pulumi_mlops.spec.features import Features
 from tests.unit.platforms.kubernetes import kit
@@ -168,7 +168,7 @@ def test_the_quota_counts_the_servers_and_one_that_takes_over() -> None:
     assert spec.platform.kubernetes is not None
     (asked,) = [
         part
-        for part in demand.of(spec, preflight.plan(spec), spec.platform.kubernetes)
+        for part in demand.of(spec, PipelinePlan.of(spec), spec.platform.kubernetes)
         if part.part == "platform.kubernetes.online_store"
     ]
     assert (asked.cpu, asked.memory, asked.pods) == (1.5, 3 * 2**30, 3)
