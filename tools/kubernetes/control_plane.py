@@ -18,6 +18,7 @@ from tools.mutex import exclusive
 CERTIFICATES = "certificates"
 START_SECONDS = 60.0
 ESTABLISH_SECONDS = 300.0
+LEASE_SECONDS = 40  # as kubelets have it; renewed after a quarter of it
 NODES = Path(__file__).parent / "nodes.yaml"
 STAGES = Path(__file__).parent / "stages"
 _DEFINITION = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
@@ -160,6 +161,8 @@ class ControlPlane:
             "--manage-all-nodes=true",
             "--enable-crds=Stage",
             "--node-port=0",
+            # Nodes that are not heard of for 50 s are lost, and their pods are never ready again.
+            f"--node-lease-duration-seconds={LEASE_SECONDS}",
         )
         self.processes.wait_until(self._nodes_are_free, "nodes ready", START_SECONDS)
 

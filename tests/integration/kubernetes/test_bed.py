@@ -147,6 +147,15 @@ def test_pods_wait_for_gpus_that_no_node_has(bed: Bed, namespace: str) -> None:
     assert "Insufficient nvidia.com/gpu" in condition(waiting, "PodScheduled")["message"]
 
 
+def test_nodes_are_heard_of_for_as_long_as_the_bed_lives(bed: Bed) -> None:
+    """A node that is not makes its pods unready after 50 s, for good: a test of a minute would fail where it waits."""
+    for name in (node["metadata"]["name"] for node in bed.api.items({"apiVersion": "v1", "kind": "Node"})):
+        metadata = {"name": name, "namespace": "kube-node-lease"}
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+        first = bed.api.wait(lease, bool, 20)["spec"]["renewTime"]
+        bed.api.wait(lease, lambda found, first=first: found["spec"]["renewTime"] > first, 20)
+
+
 NEVER_READY = {"bed/never-ready": "true"}
 REACHED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "ClusterQueue": lambda status: holds(status, "Active"),
