@@ -85,7 +85,7 @@ def problems(settings: Kubernetes, jobs: Iterable[tuple[str, float, int, int, bo
                 f"{field}: {kinds} of platform.kubernetes.queue holds {asked}, so the job would wait for ever; raise "
                 "the flavour's cpu, memory or gpu, or ask for less"
             )
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _flavour(flavour: Flavour, settings: Kubernetes) -> dict[str, Any]:

@@ -291,7 +291,7 @@ def test_a_ray_cluster_on_spot_nodes_has_its_head_on_others() -> None:
         # Only the step that trains goes to spot nodes.
         (
             {"kubernetes": {"queue": {"flavours": {"standard": None}}}},
-            "training.compute: no flavour without spot nodes of platform.kubernetes.queue holds 2050m CPU",
+            "training.compute: no flavour without spot nodes of platform.kubernetes.queue holds 1550m CPU",
         ),
         (
             {"training": {"distribution": {"min_workers": 1}}},
