@@ -68,7 +68,11 @@ def of(spec: Spec, plan: PipelinePlan, settings: Kubernetes) -> Iterator[Demand]
     field, cpu, memory, gpu, _ = max(pipeline.asked(plan), key=lambda job: job[1:4])
     workers = 0 if plan.training.distribution is None else plan.training.distribution.max_workers
     yield Demand(
-        field, cpu + workflow.EXECUTOR_CPU, memory + workflow.EXECUTOR_MEMORY, gpu, pods=1 + (workers and workers + 2)
+        field,
+        cpu + workflow.EXECUTOR_CPU,
+        memory + workflow.EXECUTOR_MEMORY_LIMIT,
+        gpu,
+        pods=1 + (workers and workers + 2),
     )
 
 

@@ -54,7 +54,7 @@ def _waiting(plan: PipelinePlan) -> list[tuple[str, float, int, int, bool]]:
 
 def _over(field: str, cpu: float, memory: int, gpu: int, settings: Kubernetes) -> list[str]:
     # Argo's own container is in the same pod.
-    cpu, memory = cpu + workflow.EXECUTOR_CPU, memory + workflow.EXECUTOR_MEMORY
+    cpu, memory = cpu + workflow.EXECUTOR_CPU, memory + workflow.EXECUTOR_MEMORY_LIMIT
     quota = settings.quota
     asked = (
         ("cpu", cpu, quota.cpu, "cores"),

@@ -55,22 +55,25 @@ RETRY: Final[dict[str, Any]] = {
 """Steps are tried again where the cluster failed (a lost pod, a store that did not answer), not where data, code,
 settings or a limit did."""
 
+EXECUTOR_MEMORY: Final = 64 * 2**20
+"""Memory that Argo's own containers ask for beside a step's, by which a queue lets the pod in."""
+
+EXECUTOR_MEMORY_LIMIT: Final = 256 * 2**20
+"""The most that they may have, which the quota of the namespace counts."""
+
+EXECUTOR_CPU: Final = 0.05
+"""CPU cores that Argo's own containers ask for beside a step's."""
+
 _EXECUTOR: Final[dict[str, Any]] = {
     "securityContext": {
         key: value for key, value in pods.CONTAINER_SECURITY.items() if key != "readOnlyRootFilesystem"
     },
     "resources": {
-        "requests": {"cpu": "50m", "memory": "64Mi"},
-        "limits": {"cpu": "500m", "memory": "256Mi"},
+        "requests": {"cpu": pods.quantity(EXECUTOR_CPU), "memory": str(EXECUTOR_MEMORY)},
+        "limits": {"cpu": "500m", "memory": str(EXECUTOR_MEMORY_LIMIT)},
     },
 }
 """Argo's own containers; they write to their root file system."""
-
-EXECUTOR_MEMORY: Final = 64 * 2**20
-"""Memory that Argo's own containers ask for beside a step's."""
-
-EXECUTOR_CPU: Final = 0.05
-"""CPU cores that Argo's own containers ask for beside a step's."""
 
 
 @dataclass(frozen=True)

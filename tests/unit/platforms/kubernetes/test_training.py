@@ -281,6 +281,8 @@ def test_a_ray_cluster_on_spot_nodes_has_its_head_on_others() -> None:
     [
         ({"training": {"compute": {"cpu": 40}}}, "training.compute: the pods of a step ask for 40.05 cores"),
         ({"training": {"compute": {"memory": "200Gi"}}}, "platform.kubernetes.quota.memory allows"),
+        # The quota counts what Argo's own container may have at most.
+        ({"training": {"compute": {"memory": "131000Mi"}}}, "platform.kubernetes.quota.memory allows"),
         ({"kubernetes": {"quota": {"gpu": 0}}}, "platform.kubernetes.quota.gpu allows 0"),
         (
             {"training": {"compute": {"cpu": 20}}},
