@@ -185,6 +185,10 @@ def namespace_of(name: OperatorName, settings: Kubernetes) -> str:
 
 def values_of(name: OperatorName, chart: Chart, settings: Kubernetes) -> dict[str, Any]:
     """Values of a chart, with those that the settings ask for."""
+    if chart.release == "argo-workflows" and settings.monitoring is not None:
+        # Alerts on training read the controller's metrics, which its chart leaves off.
+        monitor = {"enabled": True, "additionalLabels": dict(settings.monitoring.labels)}
+        return {**chart.values, "controller": {"metricsConfig": {"enabled": True}, "serviceMonitor": monitor}}
     if name != "kserve" or chart.release != "kserve":
         return dict(chart.values)
     controller: dict[str, Any] = {"deploymentMode": settings.deployment_mode}

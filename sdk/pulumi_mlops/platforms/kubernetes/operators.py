@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.helm.v3 import Release
@@ -9,16 +11,20 @@ from pulumi_kubernetes.helm.v3 import Release
 from pulumi_mlops.platforms.kubernetes.catalogue import OPERATORS, namespace_of, values_of
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster
 
+_PROMETHEUS: Final = "prometheus"
+
 SECONDS = 600
 """How long a chart's pods are waited for."""
 
 
 def build(cluster: Cluster) -> None:
     """Install the operators that the settings name, before anything else is made."""
-    made = []
-    for name in cluster.settings.install_operators:
+    made: list[pulumi.Resource] = []
+    first: list[pulumi.Resource] = []
+    # Prometheus' before all others: charts make a ServiceMonitor only where that kind is known.
+    for name in sorted(cluster.settings.install_operators, key=lambda name: name != _PROMETHEUS):
         operator, namespace = OPERATORS[name], namespace_of(name, cluster.settings)
-        before: list[pulumi.Resource] = []
+        before = first
         for chart in operator.charts:
             release = Release(
                 f"{cluster.name}-{chart.release}",
@@ -37,9 +43,11 @@ def build(cluster: Cluster) -> None:
         if operator.manifest is not None:
             # Made by the provider's own component: its objects are waited for one by one.
             manifest = kubernetes.yaml.v2.ConfigFile(
-                f"{cluster.name}-{name}", file=operator.manifest, opts=cluster.objects.options()
+                f"{cluster.name}-{name}", file=operator.manifest, opts=cluster.objects.options(needs=first)
             )
             before = [manifest]
+        if name == _PROMETHEUS:
+            first = before
         made += before
     for resource in made:
         cluster.objects.precede(resource)

@@ -219,6 +219,18 @@ def test_operators_are_installed_by_their_charts_before_anything_else() -> None:
     assert last <= namespace.depends_on
 
 
+def test_the_metrics_that_alerts_on_training_read_are_scraped() -> None:
+    found = captured(kit.settings(install_operators=["argo-workflows", "prometheus"]))
+    releases = {each.inputs["name"]: each for each in found.of("kubernetes:helm.sh/v3:Release")}
+    argo, prometheus = releases["argo-workflows"], releases["prometheus"]
+    controller = argo.inputs["values"]["controller"]
+    assert controller["metricsConfig"] == {"enabled": True}
+    assert controller["serviceMonitor"] == {"enabled": True, "additionalLabels": {"release": "prometheus"}}
+    assert prometheus.urn in argo.depends_on, "the chart makes no ServiceMonitor where the kind is not known"
+    unwatched = captured(kit.settings(install_operators=["argo-workflows"], monitoring=None))
+    assert "controller" not in unwatched.one("kubernetes:helm.sh/v3:Release").inputs["values"]
+
+
 FIELDS: dict[str, Any] = {
     "context": "other",
     "namespace": "other",
