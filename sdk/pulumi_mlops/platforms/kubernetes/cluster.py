@@ -12,7 +12,7 @@ import pulumi
 from pulumi_mlops.platforms.claims import Claims
 from pulumi_mlops.platforms.kubernetes import names
 from pulumi_mlops.platforms.kubernetes.access import Accounts
-from pulumi_mlops.platforms.kubernetes.network import Network, Pods
+from pulumi_mlops.platforms.kubernetes.network import IDENTITY_AGENT, Network, Pods
 from pulumi_mlops.platforms.kubernetes.objects import Objects
 from pulumi_mlops.platforms.kubernetes.secrets import Secrets
 from pulumi_mlops.spec.identity import Identity
@@ -92,7 +92,9 @@ class Cluster:
         return volume, {"name": "store", "mountPath": str(STORE)}
 
     def store_flow(self, client: Pods) -> None:
-        """Let pods reach the store."""
+        """Let pods reach the store, and the identity by which they may, where no Secret says it."""
+        if self.settings.store.secret_name is None:
+            self.network.allow(client, IDENTITY_AGENT, 80)
         self.network.reach(client, "store", self.settings.store.endpoint_url or "https://s3.amazonaws.com")
 
     def tracking_flow(self, client: Pods) -> None:

@@ -44,6 +44,24 @@ class Outside:
     name: str
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Hosts by their addresses.
+
+    Arguments:
+        name: what they are called in the names of policies.
+        blocks: their addresses (CIDR).
+    """
+
+    name: str
+    blocks: tuple[str, ...]
+
+
+IDENTITY_AGENT: Final = Addresses("identity-agent", ("169.254.170.23/32", "fd00:ec2::23/128"))
+"""Where a node of EKS answers pods that have an identity of the cloud by EKS Pod Identity, at port 80 (its
+documentation: EKS Pod Identity considerations)."""
+
+
 class Network:
     """The network policies of a platform.
 
@@ -65,7 +83,7 @@ class Network:
         ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
         self._add("all-to-dns", {}, {"policyTypes": ["Egress"], "egress": [{"to": peers, "ports": ports}]})
 
-    def allow(self, client: Pods, server: Pods | Outside, *ports: int) -> None:
+    def allow(self, client: Pods, server: Pods | Outside | Addresses, *ports: int) -> None:
         """Let a client open TCP connections to a server; the same flow may be allowed many times.
 
         Arguments:
@@ -76,12 +94,12 @@ class Network:
         Raises:
             ValueError: no port of anything outside is named.
         """
-        if isinstance(server, Outside) and not ports:
+        if not isinstance(server, Pods) and not ports:
             raise ValueError(f"{client.name} to {server.name}: every port of every host is no flow")
         allowed = [{"protocol": "TCP", "port": port} for port in sorted(ports)] or [{"protocol": "TCP"}]
         suffix = "".join(f"-{port}" for port in sorted(ports))
         if client.namespace is None:
-            rule = {"to": _anywhere() if isinstance(server, Outside) else [_peer(server)], "ports": allowed}
+            rule = {"to": _targets(server), "ports": allowed}
             self._add(
                 f"{client.name}-to-{server.name}{suffix}", client.labels, {"policyTypes": ["Egress"], "egress": [rule]}
             )
@@ -138,6 +156,16 @@ def _peer(pods: Pods) -> dict[str, Any]:
     if pods.namespace is not None:
         peer["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": pods.namespace}}
     return peer
+
+
+def _targets(server: Pods | Outside | Addresses) -> Sequence[Mapping[str, Any]]:
+    match server:
+        case Pods():
+            return [_peer(server)]
+        case Addresses():
+            return [{"ipBlock": {"cidr": block}} for block in server.blocks]
+        case Outside():
+            return _anywhere()
 
 
 def _anywhere() -> Sequence[Mapping[str, Any]]:

@@ -108,6 +108,19 @@ def test_an_address_in_the_cluster_is_reached_by_its_namespace() -> None:
     ]
 
 
+def test_pods_without_a_secret_of_the_store_reach_the_agent_that_gives_them_an_identity() -> None:
+    agent, machine = Peer("agent", address="169.254.170.23"), Peer("node's own identity", address="169.254.169.254")
+
+    def asked(**store: Any) -> set[str]:
+        found = kit.objects(kit.spec(kubernetes={"store": store}))
+        return table([each for each in found if each["kind"] == "NetworkPolicy"], [*PEERS[:6], agent, machine], PORTS)
+
+    clients = {flow.partition(" -> ")[0] for flow in asked(secret_name=None) if flow.endswith("-> agent TCP/80")}
+    assert clients == {"mlflow", "steps", "server", "monitor"}
+    assert not any("-> agent TCP/80" in flow for flow in asked())
+    assert not any("-> node's own identity TCP/80" in flow for flow in asked(secret_name=None))
+
+
 def test_a_source_in_the_cluster_is_reached_by_its_namespace() -> None:
     """The Service's port need not be that of its pods."""
     sources = {"routes": {"endpoint_url": "http://minio.lake.svc"}}
