@@ -52,7 +52,7 @@ class Workflow:
     def run(self) -> str:
         """Run it to its end, exit handler included; returns its status."""
         try:
-            self._template(self.spec["entrypoint"], {})
+            self._template(self.spec["entrypoint"], {}, self.arguments)
             status, failures = "Succeeded", "[]"
         except FailedError as error:
             status = "Failed"
@@ -70,14 +70,18 @@ class Workflow:
         """Templates whose pods ran, in order."""
         return [name for name, _ in self.ran]
 
-    def _template(self, name: str, variables: Mapping[str, str]) -> dict[str, str]:
+    def _template(
+        self, name: str, variables: Mapping[str, str], arguments: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         template = next(each for each in self.spec["templates"] if each["name"] == name)
+        names = [each["name"] for each in template.get("inputs", {}).get("parameters", [])]
+        inputs = {f"inputs.parameters.{name}": (arguments or {})[name] for name in names}
         if "steps" in template:
-            return self._steps(template)
+            return self._steps(template, inputs)
         if "suspend" in template:
             self.ran.append((name, "suspended"))
             return {}
-        known = {**self._globals(), **variables}
+        known = {**self._globals(), **variables, **inputs}
         if "resource" in template:
             assert self.resource is not None
             done = self.resource(template["resource"], known)
@@ -92,9 +96,8 @@ class Workflow:
         account = template.get("serviceAccountName")
         token = self.accounts[account] if account else None
         environment = self.environment if token else {}
-        inputs = {f"inputs.parameters.{each['name']}": self._parameter(each["name"]) for each in self._inputs(template)}
         return self.node.run(
-            template["container"], self.spec["volumes"], {**variables, **inputs}, token=token, environment=environment
+            template["container"], self.spec["volumes"], variables, token=token, environment=environment
         )
 
     def _outputs(self, template: Manifest, done: Done) -> dict[str, str]:
@@ -106,14 +109,17 @@ class Workflow:
             found[parameter["name"]] = (done.folders[mount["name"]] / path.relative_to(mount["mountPath"])).read_text()
         return found
 
-    def _steps(self, template: Manifest) -> dict[str, str]:
-        known: dict[str, str] = {}
+    def _steps(self, template: Manifest, inputs: Mapping[str, str]) -> dict[str, str]:
+        known = dict(inputs)
         for group in template["steps"]:
             for step in group:
                 if "when" in step and not _holds(filled(step["when"], known)):
                     continue
-                outputs = self._template(step["template"], {})
-                known |= {f"steps.{step['name']}.outputs.parameters.{key}": value for key, value in outputs.items()}
+                given = step.get("arguments", {}).get("parameters", [])
+                for item in self._items(step, known):
+                    arguments = {each["name"]: filled(each["value"], {**known, **item}) for each in given}
+                    outputs = self._template(step["template"], {}, arguments)
+                    known |= {f"steps.{step['name']}.outputs.parameters.{key}": value for key, value in outputs.items()}
         found = {}
         for parameter in template.get("outputs", {}).get("parameters", []):
             source = parameter["valueFrom"]
@@ -130,8 +136,10 @@ class Workflow:
         return str(values[name])
 
     @staticmethod
-    def _inputs(template: Manifest) -> list[Manifest]:
-        return list(template.get("inputs", {}).get("parameters", []))
+    def _items(step: Manifest, known: Mapping[str, str]) -> list[dict[str, str]]:
+        if "withSequence" not in step:
+            return [{}]
+        return [{"item": str(item)} for item in range(int(filled(step["withSequence"]["count"], known)))]
 
 
 def _holds(condition: str) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -361,12 +363,96 @@ def test_retrain_starts_a_workflow_of_the_models_template(stack: Stack, mlops: R
     assert (code, 'cannot create resource "workflows"' in error) == (1, True)
 
 
+@contextmanager
+def argo(stack: Stack, nodes: list[dict[str, Any]], phase: str) -> Iterator[list[dict[str, Any]]]:
+    """Plays Argo's controller for the next workflow of the model's other work; gives the specs of those that it saw."""
+    seen: list[dict[str, Any]] = []
+    stop = Event()
+    path = f"/apis/{ARGO}/namespaces/{stack.namespace}/workflows"
+
+    def work() -> None:
+        while not stop.wait(0.05):
+            for item in stack.bed.api.request("GET", path)["items"]:
+                if "status" not in item:
+                    seen.append(item["spec"])
+                    status = {"phase": phase, "nodes": {each["id"]: each for each in nodes}}
+                    stack.bed.api.request("PUT", f"{path}/{item['metadata']['name']}", {**item, "status": status})
+
+    thread = Thread(target=work)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_rollback_is_a_workflow_of_the_caller_s_name(stack: Stack, mlops: Run) -> None:
+    switch = {"endpoint": "delay", "version": 3, "previous": 4, "state": "served", "reason": None}
+    outputs = {"version": "3", "endpoints": json.dumps([switch])}
+    done = node("rollback", "Pod", "Succeeded", 1) | {
+        "outputs": {"exitCode": "0", "parameters": [{"name": key, "value": value} for key, value in outputs.items()]}
+    }
+    with argo(stack, [done], "Succeeded") as seen:
+        code, answer, _ = mlops("rollback", "--reason", "worse in autumn", "--to", 3, "--json")
+    who = Cluster.connect().whoami()
+    assert (code, answer["version"], answer["by"], answer["endpoints"]) == (0, 3, who, [switch])
+    (spec,) = seen
+    assert (spec["workflowTemplateRef"], spec["entrypoint"]) == ({"name": f"{stack.model}-tasks"}, "rollback")
+    assert {item["name"]: item["value"] for item in spec["arguments"]["parameters"]} == {
+        "by": who,
+        "reason": "worse in autumn",
+        "to": "3",
+    }
+
+
+def test_a_rollback_that_failed_says_why(stack: Stack, mlops: Run) -> None:
+    words = "time=x level=info\nerror: version 1 is the first one deployed on delay; nothing lies before it\n"
+    failed = node("rollback", "Pod", "Failed", 1) | {"message": f"main: Error (exit code 2): {words}"}
+    with argo(stack, [failed], "Failed"):
+        code, out, error = mlops("rollback", "--reason", "x")
+    assert (code, "takes the deployed version back" in out) == (1, True)
+    assert error.strip().endswith(": version 1 is the first one deployed on delay; nothing lies before it")
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_rollback_after_which_a_table_was_not_scored_says_what_is_deployed(stack: Stack, mlops: Run) -> None:
+    given = [{"name": "version", "value": "3"}, {"name": "endpoints", "value": "[]"}]
+    nodes = [
+        node("go-back", "Pod", "Succeeded", 1) | {"outputs": {"parameters": given}},
+        node("batch-shard", "Pod", "Failed", 2) | {"message": "OOMKilled (exit code 137)"},
+    ]
+    with argo(stack, nodes, "Failed"):
+        code, _, error = mlops("rollback", "--reason", "x")
+    assert code == 1
+    assert "version 3 is deployed, but not all that follows was done" in error
+    assert "OOMKilled" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--reason", " "), "reason"),
+        (("--reason", "{{workflow.name}}"), "Argo's variables"),
+        (("--reason", "x", "--by", "somebody"), "not as somebody; leave --by out"),
+    ],
+)
+def test_what_is_no_rollback_makes_no_workflow(stack: Stack, mlops: Run, arguments: tuple[str, ...], told: str) -> None:
+    code, _, error = mlops("rollback", *arguments)
+    assert (code, told in error) == (1, True), error
+    assert stack.bed.api.request("GET", f"/apis/{ARGO}/namespaces/{stack.namespace}/workflows")["items"] == []
+
+
+def test_an_approver_may_not_roll_back(stack: Stack, mlops: Run) -> None:
+    code, _, error = mlops("rollback", "--reason", "x", user="ann")
+    assert (code, 'cannot create resource "workflows"' in error) == (1, True)
+
+
 @pytest.mark.parametrize(
     "command",
     [
         ("predict", "--sample"),
         ("lineage", "1"),
-        ("rollback", "--reason", "x"),
         ("batch",),
         ("export",),
         ("logs",),

@@ -12,6 +12,7 @@ from mlops_runtime.errors import RejectedError
 from pulumi_mlops.cli.cluster import decide
 from pulumi_mlops.cli.cluster.overview import overview, served
 from pulumi_mlops.cli.cluster.remote import Remote, missing_package
+from pulumi_mlops.cli.cluster.rollback import roll_back
 from pulumi_mlops.cli.cluster.workflows import Workflow, submit, workflow, workflows
 from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text, style
 from pulumi_mlops.cli.tables import STYLES, ago, print_facts, print_table
@@ -208,6 +209,23 @@ def _retrain(remote: Remote, *, wait: bool, now: bool, by: str | None, timeout: 
         raise typer.Exit(RejectedError.exit_code if rejected else ExitCode.PROBLEM)
 
 
+def _rollback(remote: Remote, *, reason: str, by: str | None, to: int | None, as_json: bool, **_: Any) -> None:
+    progress = (lambda _: None) if as_json else print_text
+    done = roll_back(remote, reason=reason, by=by, to=to, progress=progress)
+    if as_json:
+        print_json(
+            {
+                "version": done.version,
+                "by": done.by,
+                "reason": reason,
+                "endpoints": done.endpoints,
+                "workflow": done.workflow,
+            }
+        )
+    else:
+        print_text(style(f"Version {done.version} is deployed", "green"))
+
+
 def _follow(remote: Remote, made: Workflow, timeout: float) -> Workflow:
     deadline = time.monotonic() + timeout
     while True:
@@ -272,13 +290,13 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "runs": _runs,
     "approve": _approve,
     "retrain": _retrain,
+    "rollback": _rollback,
 }
 """Commands by their function's name; each takes the stack and the command's own arguments."""
 
 INSTEAD: Final[dict[str, str]] = {
     "predict": "Ask an endpoint at the address that `mlops status` shows, from a pod labelled mlops/client: 'true'.",
     "lineage": "Use `mlops models VERSION`, and MLflow: kubectl -n {namespace} port-forward service/mlflow 5000.",
-    "rollback": "Deploy an older version with a run of its commit, or `mlops approve` the one that waits.",
     "batch": "Scoring is a CronWorkflow: argo -n {namespace} cron list shows it.",
     "export": "The pipeline exports each version to the bucket, in the folder edge/.",
     "logs": "Use argo -n {namespace} logs @latest, or kubectl -n {namespace} logs.",

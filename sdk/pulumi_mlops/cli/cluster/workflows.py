@@ -32,6 +32,7 @@ class Workflow:
         trigger, requested_by: its parameters.
         started_at, finished_at: UTC, ISO 8601.
         steps: its pods and pauses, in order: name, phase, start, end and message.
+        outputs: output parameters of its pods.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Workflow:
     started_at: str | None
     finished_at: str | None
     steps: tuple[Mapping[str, Any], ...]
+    outputs: Mapping[str, str]
 
     @property
     def ended(self) -> bool:
@@ -121,14 +123,37 @@ def submit(cluster: Cluster, namespace: str, model: str, *, requested_by: str) -
     Raises:
         StepError: it can't be made.
     """
-    parameters = {"trigger": "manual", "requested-by": requested_by}
+    return _create(cluster, namespace, model, {}, {"trigger": "manual", "requested-by": requested_by})
+
+
+def submit_task(
+    cluster: Cluster, namespace: str, template: str, entrypoint: str, parameters: Mapping[str, str]
+) -> Workflow:
+    """Start other work of a model.
+
+    Arguments:
+        cluster, namespace: where it is.
+        template: the WorkflowTemplate.
+        entrypoint: which of its templates.
+        parameters: that template's.
+
+    Raises:
+        StepError: it can't be made.
+    """
+    return _create(cluster, namespace, template, {"entrypoint": entrypoint}, parameters)
+
+
+def _create(
+    cluster: Cluster, namespace: str, template: str, more: Mapping[str, Any], parameters: Mapping[str, str]
+) -> Workflow:
     document = {
         "apiVersion": API,
         "kind": "Workflow",
-        "metadata": {"generateName": f"{model}-", "namespace": namespace},
+        "metadata": {"generateName": f"{template}-", "namespace": namespace},
         "spec": {
-            "workflowTemplateRef": {"name": model},
+            "workflowTemplateRef": {"name": template},
             "arguments": {"parameters": [{"name": key, "value": value} for key, value in parameters.items()]},
+            **more,
         },
     }
     return _workflow(cluster.create(path(namespace), document))
@@ -185,6 +210,12 @@ def _workflow(document: Object) -> Workflow:
             }
             for node in steps
         ),
+        outputs={
+            item["name"]: str(item["value"])
+            for node in steps
+            for item in (node.get("outputs") or {}).get("parameters") or []
+            if "value" in item
+        },
     )
 
 

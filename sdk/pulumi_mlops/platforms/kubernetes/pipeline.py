@@ -18,6 +18,7 @@ from typing import Any, Final
 from mlops_runtime.rollout.pace import longest
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.platforms.kubernetes import pods, ray, scoring, workflow
+from pulumi_mlops.platforms.kubernetes.tasks import BY, MATERIALIZE, REASON, ROLLBACK, TO
 from pulumi_mlops.platforms.kubernetes.workflow import RUN_ID, Common, Step
 from pulumi_mlops.spec.endpoints import BatchEndpoint, RestEndpoint
 from pulumi_mlops.spec.training import Compute
@@ -25,15 +26,6 @@ from pulumi_mlops.spec.training import Compute
 PARAMETERS: Final = {"trigger": "manual", "requested-by": "argo", "cooldown": "0", "new-data": ""}
 """Parameters of a pipeline's workflow: what started it, who asked for it, seconds since the last run's start below
 which it is not admitted (0: always is), and the source that must have new data (none: needs none)."""
-
-MATERIALIZE: Final = "materialize"
-ROLLBACK: Final = "rollback"
-"""Templates of a model's other workflows; those of batch scoring are `scoring`'s."""
-
-BY: Final = "by"
-REASON: Final = "reason"
-TO: Final = "to"
-"""Parameters of a rollback: who asks for it, why, and the version to go to (0: the one deployed before)."""
 
 _LIGHT: Final = (0.25, 512 * 2**20)
 """CPU and memory of steps that only look things up."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pulumi
 
 from pulumi_mlops.platforms.base import PipelinePlan
-from pulumi_mlops.platforms.kubernetes import alerting, names, pipeline, scoring, training, workflow
+from pulumi_mlops.platforms.kubernetes import alerting, names, scoring, tasks, workflow
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster, component
 from pulumi_mlops.spec.endpoints import BatchEndpoint
 from pulumi_mlops.spec.kubernetes import Kubernetes
@@ -41,7 +41,7 @@ def build(cluster: Cluster, parent: pulumi.Resource, name: str, settings: Retrai
         # Not `Forbid`: a version that waits for its approval is a workflow under way.
         _cron(cluster, parent, f"{name}-{what}", f"{model}-{what}", expression, spec, "Allow", model)
     if (refresh := plan.features.materialization_schedule) is not None:
-        spec = _task(model, pipeline.MATERIALIZE)
+        spec = _task(model, tasks.MATERIALIZE)
         _cron(cluster, parent, f"{name}-materialize", f"{model}-materialize", refresh, spec, "Forbid", model)
     for endpoint in plan.endpoints:
         if isinstance(endpoint, BatchEndpoint) and endpoint.schedule is not None:
@@ -106,7 +106,7 @@ def _spec(model: str, arguments: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _task(model: str, template: str, arguments: Mapping[str, str] | None = None) -> dict[str, Any]:
-    spec: dict[str, Any] = {"workflowTemplateRef": {"name": training.tasks_name(model)}, "entrypoint": template}
+    spec: dict[str, Any] = {"workflowTemplateRef": {"name": tasks.template(model)}, "entrypoint": template}
     return spec if arguments is None else {**spec, "arguments": workflow.parameters(arguments)}
 
 
