@@ -22,6 +22,7 @@ from pulumi_mlops.platforms.kubernetes import (
     pods,
     queues,
     ray,
+    tasks,
     workflow,
 )
 from pulumi_mlops.platforms.kubernetes.cluster import STORE, Cluster, component, config_volume
@@ -92,7 +93,7 @@ def build_pipeline(cluster: Cluster, parent: pulumi.Resource, name: str, plan: P
     if others := pipeline.tasks(parts):
         spec = {"entrypoint": others[0]["name"], "templates": others, **shared}
         cluster.objects.add(
-            f"{name}-tasks", _template(spec), name=tasks_name(model), parent=parent, labels=labels, needs=needs
+            f"{name}-tasks", _template(spec), name=tasks.template(model), parent=parent, labels=labels, needs=needs
         )
     _flows(cluster, plan)
     run_id = _first_run(
@@ -104,11 +105,6 @@ def build_pipeline(cluster: Cluster, parent: pulumi.Resource, name: str, plan: P
         status=pulumi.Output.from_input("started"),
         version=pulumi.Output.from_input(None),
     )
-
-
-def tasks_name(model: str) -> str:
-    """Name of the WorkflowTemplate of a model's other work: `materialize`, batch scoring, `rollback`."""
-    return names.fit(f"{model}-tasks")
 
 
 def _placement(cluster: Cluster, plan: PipelinePlan) -> Placement:
