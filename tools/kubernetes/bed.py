@@ -66,6 +66,19 @@ class Bed:
         finally:
             self.api.delete(namespace)
 
+    def forward(self, namespace: str, pod: str, port: int) -> None:
+        """Lets `port` of this machine stand for every port of a pod, for clients that forward one to themselves.
+
+        Arguments:
+            namespace: the pod's.
+            pod: its name.
+            port: a TCP port of the loopback interface.
+        """
+        forwards = [{"target": {"address": "127.0.0.1", "port": port}}]
+        metadata = {"name": pod, "namespace": namespace}
+        kind = {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "PortForward"}
+        self.api.apply({**kind, "metadata": metadata, "spec": {"forwards": forwards}})
+
 
 @contextlib.contextmanager
 def running(crds: Path | None = None, *, controllers: bool = True) -> Iterator[Bed]:

@@ -20,6 +20,7 @@ EXECUTABLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedu
 RENAMED = {"server": "etcd"}
 KWOK_FILES = (
     "crd/bases/kwok.x-k8s.io_stages.yaml",
+    "crd/bases/kwok.x-k8s.io_portforwards.yaml",
     "stage/node/fast/node-initialize.yaml",
     "stage/pod/fast/pod-ready.yaml",
     "stage/pod/fast/pod-complete.yaml",

@@ -41,7 +41,7 @@ class ControlPlane:
         self._certificates = Certificates.make(directory / CERTIFICATES)
         (directory / "logs").mkdir()
         self.processes = Processes(directory / "logs")
-        self._peers, self._store, self._port = free_ports(3)
+        self._peers, self._store, self._port, self._kubelets = free_ports(4)
         self.api = Api(f"https://127.0.0.1:{self._port}", self._certificates.tls())
 
     @property
@@ -74,7 +74,7 @@ class ControlPlane:
             self._start_controllers()
 
     def _simulation(self, definitions: list[Document]) -> list[Document]:
-        """What kwok needs and plays: its Stage kind, Stages of nodes, pods, volumes and `definitions`, and nodes."""
+        """What kwok needs and plays: its own kinds, Stages of nodes, pods, volumes and `definitions`, and nodes."""
         files = [*sorted((self._home / "kwok").iterdir()), NODES]
         stages = [stage for file in sorted(STAGES.iterdir()) for stage in crds.documents(file)]
         served = {_group_and_kind(definition) for definition in definitions}
@@ -132,6 +132,9 @@ class ControlPlane:
             f"--tls-cert-file={certificates.server}",
             f"--tls-private-key-file={certificates.server_key}",
             f"--client-ca-file={certificates.authority}",
+            # All kubelets are kwok, and the names of its nodes are known to no resolver.
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--kubelet-certificate-authority={certificates.authority}",
             "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--service-account-issuer=https://kubernetes.default.svc",
@@ -159,8 +162,13 @@ class ControlPlane:
             f"--kubeconfig={self.kubeconfig}",
             f"--config={empty}",
             "--manage-all-nodes=true",
-            "--enable-crds=Stage",
-            "--node-port=0",
+            "--enable-crds=Stage,PortForward",
+            # What the API server asks a kubelet for: here only to forward ports, as PortForward objects say.
+            "--node-ip=127.0.0.1",
+            f"--node-port={self._kubelets}",
+            f"--server-address=127.0.0.1:{self._kubelets}",
+            f"--tls-cert-file={certificates.server}",
+            f"--tls-private-key-file={certificates.server_key}",
             # Nodes that are not heard of for 50 s are lost, and their pods are never ready again.
             f"--node-lease-duration-seconds={LEASE_SECONDS}",
         )
