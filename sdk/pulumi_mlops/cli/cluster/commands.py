@@ -297,7 +297,8 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
 INSTEAD: Final[dict[str, str]] = {
     "predict": "Ask an endpoint at the address that `mlops status` shows, from a pod labelled mlops/client: 'true'.",
     "lineage": "Use `mlops models VERSION`, and MLflow: kubectl -n {namespace} port-forward service/mlflow 5000.",
-    "batch": "Scoring is a CronWorkflow: argo -n {namespace} cron list shows it.",
+    "batch": "Use argo -n {namespace} submit --from workflowtemplate/{model}-tasks --entrypoint batch -p endpoint=NAME "
+    "(with shards: --entrypoint batch-shards, and -p shards=N).",
     "export": "The pipeline exports each version to the bucket, in the folder edge/.",
     "logs": "Use argo -n {namespace} logs @latest, or kubectl -n {namespace} logs.",
     "audit": "The audit log is the folder audit/ of the bucket.",
