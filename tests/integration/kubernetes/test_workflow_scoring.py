@@ -63,6 +63,7 @@ def cellar(objects: ObjectStore) -> list[tuple[int, pl.DataFrame]]:
     return found
 
 
+@pytest.mark.timeout(1200)  # some thirty pods, each a process that imports MLflow or scikit-learn
 def test_shards_score_after_a_deployment_and_a_rollback_goes_back(
     bed: Bed, namespace: str, bucket: Bucket, tracking_uri: str, tmp_path: Path
 ) -> None:
