@@ -39,6 +39,8 @@ def connect(definition: Definition) -> None:
         ) from None
     if ray.is_initialized():
         return
+    # Ray's own 20 attempts take 40 s each; the head runs before the step does.
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
     try:
         ray.init(address="auto", log_to_driver=True, logging_level="warning")
     except ConnectionError as error:

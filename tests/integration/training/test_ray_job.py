@@ -7,7 +7,7 @@ import os
 import pickle
 import shlex
 import shutil
-import socket
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +25,7 @@ from mlops_runtime.steps.featurize import FeaturizeOutputs
 from mlops_runtime.steps.train import STEP, TrainOutputs
 from tests.unit.platforms.kubernetes import kit as kubernetes_kit
 from tests.unit.platforms.kubernetes.training_kit import CASES, objects
+from tools.kubernetes.processes import free_ports
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("ray")]
 
@@ -45,9 +46,8 @@ class Cluster:
     """A head that schedules nothing and two workers, as processes; gone with the test."""
 
     def __init__(self, root: Path, job: dict[str, Any]) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        port = free_ports(1)[0]
+        self.address = f"127.0.0.1:{port}"
         head = job["spec"]["rayClusterSpec"]["headGroupSpec"]["rayStartParams"]
         self.environment = {
             **os.environ,
@@ -57,25 +57,26 @@ class Cluster:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": "a-token-of-the-operator",
-            # Everything of these tests shares few cores.
-            "RAY_raylet_start_wait_time_s": "300",
-            "RAY_agent_register_timeout_ms": "300000",
         }
-        port = self.address.partition(":")[2]
         own = [f"--{name}={value}" for name, value in head.items() if name != "dashboard-host"]
+        nodes = [
+            ["--head", f"--port={port}", "--include-dashboard=false", *own],
+            *[[f"--address={self.address}", "--num-cpus=1", "--num-gpus=0"]] * 2,
+        ]
         # One command line for all: what it starts ends with it.
-        self.start = "\n".join(
-            [
-                f"ray start --head --port={port} --include-dashboard=false --disable-usage-stats {shlex.join(own)}",
-                *[f"ray start --address={self.address} --num-cpus=1 --num-gpus=0 --disable-usage-stats"] * 2,
-            ]
-        )
+        self.start = "\n".join(shlex.join(["ray", "start", *node]) for node in nodes)
 
     def run(self, entrypoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Start the cluster, run an entry point on it, and end all of it."""
         flags = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         flags += [] if os.geteuid() == 0 else ["--map-root-user"]
-        script = f"{self.start} >/dev/null\n{entrypoint}"
+        # A folder of its own for what Ray shares on a machine. The shell stays: the first process of a namespace can't
+        # be killed from within.
+        own = "mkdir -p /tmp/ray && mount -t tmpfs tmpfs /tmp/ray"
+        # A node gives its agents 15 s to start, which can't be set: where this user may say so (Linux shares cores
+        # between sessions first), they go before whatever else is at work here.
+        first = "{ echo -15 >/proc/self/autogroup; } 2>/dev/null || true"
+        script = f"{own}\n{first}\n{{ {self.start}\n}} >/dev/null\n{entrypoint}\nexit $?"
         return subprocess.run(
             ["unshare", *flags, "/bin/bash", "-ec", script],
             env={**self.environment, **environment},
@@ -83,6 +84,7 @@ class Cluster:
             text=True,
             timeout=900,
             check=False,
+            start_new_session=True,
         )
 
 
@@ -173,7 +175,7 @@ def test_an_interrupted_search_goes_on_from_the_volume(tmp_path: Path) -> None:
     cluster, command = Cluster(tmp_path, job), entrypoint(job, run, root)
 
     first = cluster.run(command, MLOPS_CHECKPOINTS=str(volume))
-    assert first.returncode != 0
+    assert first.returncode == 128 + signal.SIGKILL, first.stdout + first.stderr
     assert calls.stat().st_size == 5  # two folds of two trials, and one of the third
     shutil.rmtree(run.directory / "train", ignore_errors=True)  # as the pod's own volume is gone
 
