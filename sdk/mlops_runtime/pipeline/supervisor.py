@@ -139,6 +139,10 @@ def read_part(kind: type[_PartT], path: Path) -> _PartT:
     """
     try:
         return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BadInputError(
+            f"definition {path} is not there; if `pulumi up` has changed it meanwhile, the run that it started goes on"
+        ) from None
     except OSError as error:
         raise BadInputError(f"definition {path} can't be read: {error.strerror}") from None
     except ValidationError as error:

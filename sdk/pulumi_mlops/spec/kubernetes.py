@@ -44,9 +44,17 @@ class Images(Section):
     postgres: Image | None = None
     """PostgreSQL for development. Default: none; needed with `tracking.volume`."""
 
+    pull_secrets: list[Object] = Field(default_factory=list)
+    """Existing Secrets with the credentials of the registries (type kubernetes.io/dockerconfigjson); every service
+    account has them. Default: none."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Secrets differ."""
+        yield from repeated(self.pull_secrets, "pull_secrets")
+
     def by_tag(self) -> list[str]:
         """Fields whose image is not pinned by digest."""
-        images = {name: getattr(self, name) for name in type(self).model_fields}
+        images = {name: getattr(self, name) for name in type(self).model_fields if name != "pull_secrets"}
         return [name for name, image in images.items() if image is not None and "@sha256:" not in image]
 
 

@@ -124,11 +124,6 @@ def forwarding(*verbs: str) -> list[Mapping[str, Any]]:
     return [*others, {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": verbs}] if verbs else others
 
 
-@pytest.mark.xfail(
-    raises=ConnectionError,
-    strict=True,
-    reason="`with` on the socket of the Kubernetes client, which is no context manager",
-)
 @pytest.mark.usefixtures("mlflow")
 def test_an_approver_reaches_mlflow_and_nobody_with_less_rights(users: Users) -> None:
     with users.stack("ann", approver_rules()).forwarded("mlflow") as port:

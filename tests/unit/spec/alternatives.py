@@ -132,6 +132,7 @@ _KUBERNETES: dict[str, Any] = {
         "serving_sklearn": f"registry.example.com/mlops/serving-sklearn:1{DIGEST}",
         "mlflow": f"registry.example.com/mlops/mlflow:3{DIGEST}",
         "postgres": f"registry.example.com/mlops/postgres:17{DIGEST}",
+        "pull_secrets": ["registry"],
     },
     "store": {
         "uri": "s3://artefacts/flights",

@@ -6,7 +6,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from mlops_runtime.cluster import Cluster
@@ -41,7 +41,8 @@ def listening(dial: Dial) -> Iterator[int]:
                 remote = dial()
             except Exception:  # whatever kept it from opening shows to the client as a closed connection
                 return
-            with remote:
+            # The Kubernetes client's is no context manager.
+            with closing(remote):
                 back = threading.Thread(target=_pump, args=(remote, self.request), daemon=True)
                 back.start()
                 _pump(self.request, remote)

@@ -22,10 +22,12 @@ class Accounts:
     Arguments:
         objects: where objects are made.
         annotations: on accounts that read the store.
+        pull_secrets: Secrets that images are pulled with.
     """
 
-    def __init__(self, objects: Objects, annotations: Mapping[str, str]) -> None:
+    def __init__(self, objects: Objects, annotations: Mapping[str, str], pull_secrets: Sequence[str]) -> None:
         self._objects, self._annotations = objects, dict(annotations)
+        self._pull_secrets = [{"name": secret} for secret in pull_secrets]
         self._made: dict[str, tuple[list[pulumi.Resource], object]] = {}
         self._granted: dict[str, Sequence[Rule]] = {}
 
@@ -60,6 +62,8 @@ class Accounts:
                 raise ValueError(f"the service account {name} is asked for with other rights than before")
             return name, made
         manifest: dict[str, Any] = {"apiVersion": "v1", "kind": "ServiceAccount", "automountServiceAccountToken": False}
+        if self._pull_secrets:
+            manifest["imagePullSecrets"] = self._pull_secrets
         if secrets:
             manifest["secrets"] = [{"name": secret} for secret in secrets]
         annotations = self._annotations if store else {}

@@ -52,7 +52,7 @@ class Cluster:
         self.namespace = settings.namespace
         labels = {"app.kubernetes.io/part-of": "mlops", "app.kubernetes.io/managed-by": "pulumi"}
         self.objects = Objects(self.namespace, labels, {}, provider, platform, name)
-        self.accounts = Accounts(self.objects, settings.service_account_annotations)
+        self.accounts = Accounts(self.objects, settings.service_account_annotations, settings.images.pull_secrets)
         self.network = Network(self.objects)
         self.secrets = Secrets(self.objects, settings.secret_store, name)
         self.claim = Claims().claim
@@ -124,6 +124,7 @@ def config_volume(
     folder: PurePosixPath,
     *,
     parent: pulumi.Resource,
+    optional: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Any], pulumi.Resource]:
     """Files in an immutable ConfigMap, named by their content so that a change starts pods anew.
 
@@ -134,6 +135,8 @@ def config_volume(
         files: texts by path below the folder; a path may have several parts.
         folder: where they are mounted.
         parent: component that they belong to.
+        optional: whether pods start when the object is gone: those of a run under way, after an `up` that changed it;
+            they say so and end, and would wait for it otherwise.
 
     Returns:
         Volume of a pod, mount of its container, and what to depend on.
@@ -154,7 +157,7 @@ def config_volume(
     made = cluster.objects.add(resource, manifest, name=full, parent=parent)
     items = [{"key": key, "path": path} for path, key in keys.items()]
     short = names.fit(name)
-    volume = {"name": short, "configMap": {"name": full, "items": items}}
+    volume = {"name": short, "configMap": {"name": full, "items": items, **({"optional": True} if optional else {})}}
     return volume, {"name": short, "mountPath": str(folder), "readOnly": True}, made
 
 

@@ -41,6 +41,11 @@ def _found(settings: RestEndpoint, cluster: Kubernetes) -> Iterator[str]:
     if cluster.deployment_mode == "Knative" and settings.port in KNATIVE_PORTS:
         yield f"port: {settings.port} is a port of Knative's own proxy in the pod; take another, such as 8080"
     rollout = settings.rollout
+    if rollout is not None and cluster.deployment_mode == "Standard" and scale(settings, cluster).min < 2:
+        yield (
+            "rollout: needs scale.min of 2 or more where platform.kubernetes.deployment_mode is Standard: traffic is "
+            "split by pods, and a canary takes one from the others"
+        )
     if rollout is not None and cluster.monitoring is None:
         for field in ("max_error_rate", "max_latency_p99"):
             if getattr(rollout, field) is not None:

@@ -172,6 +172,7 @@ _SNAKE: Final = {
     "automountServiceAccountToken": "automount_service_account_token",
     "binaryData": "binary_data",
     "globalDefault": "global_default",
+    "imagePullSecrets": "image_pull_secrets",
     "preemptionPolicy": "preemption_policy",
     "roleRef": "role_ref",
     "stringData": "string_data",

@@ -74,10 +74,16 @@ def build_pipeline(cluster: Cluster, parent: pulumi.Resource, name: str, plan: P
     source = Source(plan.code, cluster.directory, document)
     text = document.model_dump_json()
     config = config_volume(
-        cluster, f"{name}-definition", f"{model}-definition", {"definition.json": text}, CONFIG, parent=parent
+        cluster,
+        f"{name}-definition",
+        f"{model}-definition",
+        {"definition.json": text},
+        CONFIG,
+        parent=parent,
+        optional=True,
     )
     files = source.files(name)
-    code = config_volume(cluster, f"{name}-code", f"{model}-code", files, CODE, parent=parent)
+    code = config_volume(cluster, f"{name}-code", f"{model}-code", files, CODE, parent=parent, optional=True)
     references = _references(cluster, plan)
     accounts = identities.build(cluster, parent, name, plan)
     needs = [config[2], code[2], *accounts, *queues.build(cluster, name), *cluster.secrets.needs(references)]

@@ -37,6 +37,16 @@ def _labelled(nodes: Iterable[Object], name: str, label: str, values: list[str])
     return Check(name, Status.OK if found else Status.WARN, message, () if found else (hint,))
 
 
+def _covers(name: str, queue: Object, gpus: int) -> Check:
+    """Whether a queue covers all that our pods ask for; Kueue never admits those that ask for more."""
+    covered = {each for group in queue["spec"].get("resourceGroups", []) for each in group["coveredResources"]}
+    missing = sorted({"cpu", "memory", "ephemeral-storage", *([GPU] if gpus else [])} - covered)
+    if not missing:
+        return Check(name, Status.OK, "is there")
+    remedy = f"Add {', '.join(missing)} to coveredResources, with a quota, or have one made (queue.flavours)."
+    return Check(name, Status.FAIL, f"does not cover {', '.join(missing)}: no step would ever start", (remedy,))
+
+
 def others(asked: Asked) -> Iterator[Check]:
     """What others bring is there: the Gateway, the ClusterQueue, the namespace of Prometheus."""
     settings, server = asked.settings, asked.server
@@ -51,11 +61,12 @@ def others(asked: Asked) -> Iterator[Check]:
             yield Check(name, Status.OK, "is there")
     if settings.queue is not None and settings.queue.cluster_queue is not None:
         name = f"ClusterQueue {settings.queue.cluster_queue}"
-        if server.object("kueue.x-k8s.io/v1beta2", "ClusterQueue", settings.queue.cluster_queue) is None:
+        queue = server.object("kueue.x-k8s.io/v1beta2", "ClusterQueue", settings.queue.cluster_queue)
+        if queue is None:
             remedy = "Make it, or give platform.kubernetes.queue.flavours to have one made."
             yield Check(name, Status.FAIL, "is not there", (remedy,))
         else:
-            yield Check(name, Status.OK, "is there")
+            yield _covers(name, queue, asked.spec.training.compute.gpu)
     if settings.monitoring is not None:
         name = f"namespace {settings.monitoring.namespace} (monitoring)"
         if "prometheus" in settings.install_operators:
