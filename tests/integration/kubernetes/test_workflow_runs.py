@@ -30,9 +30,11 @@ pytestmark = [
 INPUTS = ("alcohol", "malic_acid", "ash", "flavanoids", "color_intensity", "hue", "od280_od315", "proline")
 
 
-@pytest.fixture(scope="module")
-def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as uri:
+@pytest.fixture
+def tracking_uri(tmp_path: Path) -> Iterator[str]:
+    """A server of the test's own: it remembers the bucket in which it first saw a model's artefacts."""
+    (tmp_path / "mlflow").mkdir()
+    with mlflow_server(tmp_path / "mlflow") as uri:
         yield uri
 
 
