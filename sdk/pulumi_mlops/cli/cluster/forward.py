@@ -26,8 +26,18 @@ def forwarded(cluster: Cluster, namespace: str, pod: str, port: int) -> Iterator
         namespace: the pod's.
         pod: its name.
         port: its TCP port.
+
+    Raises:
+        StepError: the pod can't be reached, or the caller may not forward to it.
     """
-    with listening(lambda: _dial(cluster, namespace, pod, port)) as opened:
+
+    def dial() -> socket.socket:
+        return _dial(cluster, namespace, pod, port)
+
+    # Once before anybody connects, who would only see a closed connection.
+    what = f"forwarding a port to pod {pod} (it takes the right to create pods/portforward in {namespace})"
+    cluster.ask(what, dial, again=False).close()
+    with listening(dial) as opened:
         yield opened
 
 
