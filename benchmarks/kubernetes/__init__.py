@@ -2,7 +2,8 @@
 
 The peer knows nothing of specs: types, names, inputs, parents and dependencies lie ready in a file, taken from our own
 program, and a check before the clock starts compares what both declare. The provider is a stand-in that accepts
-everything, so that no cluster is measured. Programs take turns; the fastest of the turns counts.
+everything, so that no cluster is measured; the checks of `mlops preflight`, which our programs make where a cluster
+answers, are off. Programs take turns; the fastest of the turns counts.
 """
 
 from __future__ import annotations

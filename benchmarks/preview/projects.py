@@ -88,5 +88,6 @@ def _environment(made: Path) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_MLOPS_PYTHON": sys.executable,
+        "MLOPS_PREFLIGHT": "off",
         "BENCH_QUICKSTART": str(HERE.parents[1] / "stacks/quickstart/mlops.yaml"),
     }
