@@ -20,6 +20,8 @@ from pathlib import Path
 
 from dockerfile_parse import DockerfileParser
 
+from tools.mutex import exclusive
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 FILES = Path("opt/mlops")
 """Where an image has what the script made, below the root."""
@@ -149,10 +151,11 @@ def _cached(name: str, decides: Sequence[str], make: Callable[[Path], None]) -> 
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(f"{file.relative_to(REPOSITORY)}\0".encode() + file.read_bytes())
     folder = _CACHE / f"{name}@{digest.hexdigest()[:16]}"
-    if not folder.exists():
-        for old in _CACHE.glob(f"{name}@*"):
-            shutil.rmtree(old)
-        making = _CACHE / f"{name}.{os.getpid()}"
-        make(making)
-        making.rename(folder)  # complete, or not there
+    with exclusive(_CACHE / f"{name}.lock", f"another process makes {name}; waiting for it"):
+        if not folder.exists():
+            for old in _CACHE.glob(f"{name}@*"):
+                shutil.rmtree(old)
+            making = _CACHE / f"{name}.{os.getpid()}"
+            make(making)
+            making.rename(folder)  # complete, or not there
     return folder

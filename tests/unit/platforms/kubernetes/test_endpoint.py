@@ -67,7 +67,7 @@ def test_the_inference_service_has_no_model_and_the_runtime_serves_the_bundle_th
     labels = {"app.kubernetes.io/name": "mlops", "app.kubernetes.io/component": "serving"}
     labels |= {"app.kubernetes.io/instance": "delay"}
     assert predictor["labels"].items() >= labels.items()
-    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (1, 3)
+    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (2, 3)
     assert (predictor["scaleMetric"], predictor["scaleTarget"]) == ("cpu", 80)
     assert (predictor["serviceAccountName"], predictor["automountServiceAccountToken"]) == ("serving", False)
     # 5 s to leave the Service, 5 s for requests, 5 s for captures, and some room.
@@ -254,7 +254,7 @@ def test_knative_gets_what_it_takes() -> None:
 
 
 def test_one_server_has_no_autoscaler_and_no_budget_that_would_stop_a_drain() -> None:
-    found = objects(edited(scale=None))
+    found = objects(edited(scale=None, rollout=None))
     annotations = kit.one(found, "InferenceService")["metadata"]["annotations"]
     assert annotations["serving.kserve.io/autoscalerClass"] == "none"
     assert "PodDisruptionBudget" not in {each["kind"] for each in found}
