@@ -87,6 +87,17 @@ def operators(bare: Bed) -> Iterator[None]:
     yield
     for each in made:
         bare.api.delete(each)
+    for each in made:
+        # One that is still going would take the next test's definition with it.
+        eventually(partial(is_gone, bare, each))
+
+
+def is_gone(bed: Bed, document: dict[str, Any]) -> bool:
+    try:
+        bed.api.read(document)
+    except RefusedError as error:
+        return error.code == 404
+    return False
 
 
 def small(namespace: str = "absent", **settings: Any) -> mlops.Spec:
