@@ -80,7 +80,7 @@ def test_a_container_without_limits_is_given_some(bed: Bed, namespace: str, stac
     }
     resources = bed.api.apply(pod, dry_run=True)["spec"]["containers"][0]["resources"]
     assert resources["requests"] == {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "100Mi"}
-    assert resources["limits"] == {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}
+    assert resources["limits"] == {"cpu": "1", "memory": "512Mi"}
 
 
 # What each account may do in its namespace: API group, resource, names (none: all), verbs. And not one verb more.
