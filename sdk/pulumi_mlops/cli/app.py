@@ -109,6 +109,11 @@ def main(arguments: list[str] | None = None) -> None:
     as_json = "--json" in arguments
     try:
         app(arguments, prog_name="mlops")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("kubernetes", "pulumi_kubernetes"):
+            raise
+        typer.echo(f"mlops: this needs the package {error.name}; pip install 'pulumi-mlops[kubernetes]'", err=True)
+        sys.exit(2)
     except SpecError as error:
         report(error.as_json(), str(error), as_json=as_json)
         sys.exit(ExitCode.PROBLEM)
