@@ -10,20 +10,11 @@ import typer
 from pulumi_mlops.cli.output import Failure, print_json, print_text, style
 from pulumi_mlops.cli.stack import DEFAULT_SPEC, AsJson, Environment, SpecFile, Stack, on_a_stack
 from pulumi_mlops.cli.tables import ago, print_facts, print_table
+from pulumi_mlops.cli.versions import STATUS_STYLES, show_version, show_versions
 
 if TYPE_CHECKING:
     from mlops_runtime.pipeline.records import RunRecord
     from mlops_runtime.stores.tracking import Version
-
-_STYLES = {
-    "succeeded": "green",
-    "approved": "green",
-    "running": "cyan",
-    "pending": "yellow",
-    "failed": "red",
-    "rejected": "red",
-    "rolled-back": "yellow",
-}
 
 
 @on_a_stack
@@ -58,7 +49,7 @@ def runs(
     print_table(
         ("run", "status", "trigger", "by", "started", "seconds", "version", "message"),
         rows,
-        styles=[_STYLES.get(record.status) for record in listed],
+        styles=[STATUS_STYLES.get(record.status) for record in listed],
     )
 
 
@@ -73,37 +64,10 @@ def models(
     stack = Stack.open(spec, environment)
     deployed = _deployed(stack)
     if version is not None:
-        shown = _version(stack, stack.tracking.version(version), deployed)
-        if as_json:
-            print_json(shown)
-        else:
-            print_facts(shown)
+        show_version(_version(stack, stack.tracking.version(version), deployed), as_json=as_json)
         return
     listed = [_version(stack, found, deployed) for found in stack.tracking.versions()]
-    if as_json:
-        print_json(listed)
-        return
-    if not listed:
-        print_text("No versions yet; a pipeline run registers one.")
-        return
-    primary = stack.definition.evaluation.primary
-    print_table(
-        ("version", "status", "alias", primary, "runtime", "made", "deployed on", "reason"),
-        [
-            (
-                item["version"],
-                item["status"],
-                item["aliases"],
-                item["metrics"].get(primary),
-                item["runtime"],
-                ago(item["created_at"]),
-                item["deployed_on"],
-                item["reason"],
-            )
-            for item in listed
-        ],
-        styles=[_STYLES.get(item["status"]) for item in listed],
-    )
+    show_versions(listed, stack.definition.evaluation.primary, as_json=as_json)
 
 
 @on_a_stack

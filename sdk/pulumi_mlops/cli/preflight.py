@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,9 +12,9 @@ import typer
 from pulumi_mlops.cli.output import ExitCode, colourful, console, print_json, print_text, style
 from pulumi_mlops.cli.spec import DEFAULT, AsJson, SpecFile
 from pulumi_mlops.cli.tables import STYLES, print_table
+from pulumi_mlops.platforms.checks import Check, Status
 
 if TYPE_CHECKING:
-    from pulumi_mlops.platforms.kubernetes.checks import Check
     from pulumi_mlops.spec.model import Spec
 
 _STYLES: Final = {"ok": STYLES["ok"], "warn": STYLES["attention"], "fail": STYLES["bad"]}
@@ -53,30 +53,43 @@ def preflight(
 
 
 def _checks(spec: Spec) -> Iterator[Check]:
-    from pulumi_mlops.platforms.kubernetes.checks import Check, Status, checks
-    from pulumi_mlops.platforms.kubernetes.questions import Server, UnreachableError
-
-    settings = spec.platform.kubernetes
-    if settings is None:
-        from pulumi_mlops.platforms.local.preflight import problems as on_this_machine
-
-        problems = on_this_machine(spec)
-    else:
-        from pulumi_mlops.platforms.kubernetes.preflight import problems as of_the_spec
-
-        problems = of_the_spec(spec)
+    problems, asked = _PLATFORMS[spec.platform.kind](spec)
     for problem in problems:
         field, _, message = problem.partition(": ")
         yield Check(field, Status.FAIL, message)
     if not problems:
         yield Check("spec", Status.OK, f"asks for nothing that the platform {spec.platform.kind} does not have")
-    if settings is None:
-        return
-    try:
-        yield from checks(spec, settings, Server(settings.context))
-    except UnreachableError as error:
-        hint = "Set KUBECONFIG, or platform.kubernetes.context, to a cluster that answers."
-        yield Check("API server", Status.FAIL, str(error), (hint,))
+    yield from asked
+
+
+def _on_this_machine(spec: Spec) -> tuple[list[str], Iterator[Check]]:
+    from pulumi_mlops.platforms.local.preflight import problems
+
+    return problems(spec), iter(())
+
+
+def _in_a_cluster(spec: Spec) -> tuple[list[str], Iterator[Check]]:
+    from pulumi_mlops.platforms.kubernetes.checks import checks
+    from pulumi_mlops.platforms.kubernetes.preflight import problems
+    from pulumi_mlops.platforms.kubernetes.questions import Server, UnreachableError
+
+    def asked() -> Iterator[Check]:
+        settings = spec.platform.kubernetes
+        assert settings is not None, "the spec's platform is kubernetes"
+        try:
+            yield from checks(spec, settings, Server(settings.context))
+        except UnreachableError as error:
+            hint = "Set KUBECONFIG, or platform.kubernetes.context, to a cluster that answers."
+            yield Check("API server", Status.FAIL, str(error), (hint,))
+
+    return problems(spec), asked()
+
+
+_PLATFORMS: Final[dict[str, Callable[[Spec], tuple[list[str], Iterator[Check]]]]] = {
+    "local": _on_this_machine,
+    "kubernetes": _in_a_cluster,
+}
+"""By platform: what is wrong with a spec by itself, and what the place says to it."""
 
 
 def _print(found: list[Check]) -> None:

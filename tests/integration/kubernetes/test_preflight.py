@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 import pulumi_mlops as mlops
 from pulumi_mlops.cli.app import app
+from pulumi_mlops.platforms.checks import Check
 from pulumi_mlops.platforms.kubernetes import guard, requirements
-from pulumi_mlops.platforms.kubernetes.checks import Check, checks
+from pulumi_mlops.platforms.kubernetes.checks import checks
 from pulumi_mlops.platforms.kubernetes.questions import Server
 from tests.kubernetes_kit import missing, on_the_bed
 from tests.unit.platforms.kubernetes import kit

@@ -16,23 +16,13 @@ from pulumi_mlops.cli.cluster.rollback import roll_back
 from pulumi_mlops.cli.cluster.workflows import Workflow, submit, workflow, workflows
 from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text, style
 from pulumi_mlops.cli.tables import STYLES, ago, print_facts, print_table
+from pulumi_mlops.cli.versions import STATUS_STYLES, show_version, show_versions
 
 if TYPE_CHECKING:
     from mlops_runtime.stores.tracking import TrackedRun, Version
     from pulumi_mlops.spec.model import Spec
 
 _POLL_SECONDS: Final = 2.0
-
-_STYLES: Final = {
-    "approved": "green",
-    "succeeded": "green",
-    "pending": "yellow",
-    "suspended": "yellow",
-    "running": "cyan",
-    "rejected": "red",
-    "failed": "red",
-    "error": "red",
-}
 
 
 def run(command: str, spec: Spec, arguments: Mapping[str, Any]) -> None:
@@ -91,35 +81,10 @@ def _models(remote: Remote, *, as_json: bool, version: int | None, **_: Any) -> 
         runs = {found.run_id: tracking.run(found.run_id) for found in versions if tracking.exists()}
     shown = [_version(found, runs.get(found.run_id), deployed) for found in versions]
     if version is not None:
-        if as_json:
-            print_json(shown[0])
-        else:
-            print_facts(shown[0])
-        return
-    if as_json:
-        print_json(shown)
-        return
-    if not shown:
-        print_text("No versions yet; a pipeline run registers one.")
+        show_version(shown[0], as_json=as_json)
         return
     primary = remote.spec.evaluation.for_task(remote.spec.training.task).primary
-    print_table(
-        ("version", "status", "alias", str(primary), "runtime", "made", "deployed on", "reason"),
-        [
-            (
-                item["version"],
-                item["status"],
-                item["aliases"],
-                item["metrics"].get(primary),
-                item["runtime"],
-                ago(item["created_at"]),
-                item["deployed_on"],
-                item["reason"],
-            )
-            for item in shown
-        ],
-        styles=[_STYLES.get(str(item["status"])) for item in shown],
-    )
+    show_versions(shown, str(primary), as_json=as_json)
 
 
 def _runs(remote: Remote, *, as_json: bool, run: str | None, limit: int, **_: Any) -> None:
@@ -147,7 +112,7 @@ def _runs(remote: Remote, *, as_json: bool, run: str | None, limit: int, **_: An
             )
             for item in listed
         ],
-        styles=[_STYLES.get(str(item["status"])) for item in listed],
+        styles=[STATUS_STYLES.get(str(item["status"])) for item in listed],
     )
 
 

@@ -9,7 +9,8 @@ import pulumi
 from pulumi.runtime import settings as engine
 from pulumi.runtime.mocks import MockMonitor
 
-from pulumi_mlops.platforms.kubernetes.checks import Status, checks
+from pulumi_mlops.platforms.checks import Status
+from pulumi_mlops.platforms.kubernetes.checks import checks
 from pulumi_mlops.platforms.kubernetes.questions import Server, UnreachableError
 
 if TYPE_CHECKING:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from pulumi_mlops.platforms.checks import Check, Status
 from pulumi_mlops.platforms.kubernetes.checks import cluster, stored, surroundings
-from pulumi_mlops.platforms.kubernetes.checks.question import Asked, Check, Status
+from pulumi_mlops.platforms.kubernetes.checks.question import Asked
 from pulumi_mlops.platforms.kubernetes.questions import ForbiddenError, Server
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
 if TYPE_CHECKING:
     from pulumi_mlops.spec.model import Spec
-
-__all__ = ["Check", "Status", "checks"]
 
 _CHECKS: Final[dict[str, Callable[[Asked], Iterator[Check]]]] = {
     "API server": cluster.version,

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from pulumi_mlops.platforms.checks import Check, Status
 from pulumi_mlops.platforms.kubernetes import catalogue, requirements
-from pulumi_mlops.platforms.kubernetes.checks.question import Asked, Check, Status, namespace_exists
+from pulumi_mlops.platforms.kubernetes.checks.question import Asked, namespace_exists
 from pulumi_mlops.platforms.kubernetes.foundation import POD_SECURITY
 from pulumi_mlops.platforms.kubernetes.objects import CLUSTER_WIDE
 from pulumi_mlops.spec.kubernetes import Operator

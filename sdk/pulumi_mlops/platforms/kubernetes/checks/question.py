@@ -1,9 +1,8 @@
-"""What a check asks, and what comes of it."""
+"""What a check asks, and whom."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pulumi_mlops.platforms.kubernetes.questions import ForbiddenError, Object, Server
@@ -11,31 +10,6 @@ from pulumi_mlops.spec.kubernetes import Kubernetes
 
 if TYPE_CHECKING:
     from pulumi_mlops.spec.model import Spec
-
-
-class Status(StrEnum):
-    """What came of a check."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True)
-class Check:
-    """What came of a check.
-
-    Arguments:
-        name: what was looked at.
-        status: what came of it.
-        message: what was found.
-        remedies: what mends it, each a sentence or a command.
-    """
-
-    name: str
-    status: Status
-    message: str
-    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import base64
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+from pulumi_mlops.platforms.checks import Check, Status
 from pulumi_mlops.platforms.kubernetes import requirements, tracking
-from pulumi_mlops.platforms.kubernetes.checks.question import Asked, Check, Status, items, namespace_exists
+from pulumi_mlops.platforms.kubernetes.checks.question import Asked, items, namespace_exists
 from pulumi_mlops.platforms.kubernetes.endpoint import storage_annotations
 from pulumi_mlops.platforms.kubernetes.questions import ForbiddenError
 from pulumi_mlops.spec.endpoints import RestEndpoint

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pulumi_mlops.platforms.kubernetes.checks.question import Asked, Check, Status, items
+from pulumi_mlops.platforms.checks import Check, Status
+from pulumi_mlops.platforms.kubernetes.checks.question import Asked, items
 from pulumi_mlops.platforms.kubernetes.pods import GPU, REGION
 from pulumi_mlops.platforms.kubernetes.questions import Object
 from pulumi_mlops.spec.endpoints import RestEndpoint
