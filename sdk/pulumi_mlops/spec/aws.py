@@ -19,7 +19,7 @@ AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$")]
 """A region of AWS."""
 
-RoleArn = Annotated[str, StringConstraints(pattern=rf"^{_PARTITION}:iam::[0-9]{{12}}:role/[\w+=,.@/-]+$")]
+RoleArn = Annotated[str, StringConstraints(pattern=rf"^{_PARTITION}:iam::[0-9]{{12}}:role/[A-Za-z0-9_+=,.@/-]+$")]
 """An IAM role."""
 
 KeyArn = Annotated[str, StringConstraints(pattern=rf"^{_PARTITION}:kms:[a-z0-9-]+:[0-9]{{12}}:key/[a-f0-9-]+$")]
@@ -32,7 +32,7 @@ EcrImage = Annotated[
     str,
     StringConstraints(
         pattern=r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9][a-z0-9._/-]*"
-        r"(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$"
+        r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$"
     ),
 ]
 """A container image in Amazon ECR, the only registry that SageMaker pulls from, by tag, by digest, or both."""
@@ -247,7 +247,7 @@ class Aws(Section):
     """Roles that exist."""
 
     permissions_boundary: (
-        Annotated[str, StringConstraints(pattern=rf"^{_PARTITION}:iam::([0-9]{{12}}|aws):policy/[\w+=,.@/-]+$")] | None
+        Annotated[str, StringConstraints(pattern=rf"^{_PARTITION}:iam::([0-9]{{12}}|aws):policy/[A-Za-z0-9_+=,.@/-]+$")] | None
     ) = None
     """Policy that bounds every role that is made. Default: none."""
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from pulumi_mlops.spec.base import Section
@@ -25,7 +29,10 @@ def schema() -> _Schema:
     body = Spec.model_json_schema()
     sections = {section.__name__: section for section in _sections(Section)}
     for name, part in {**body["$defs"], "Spec": body}.items():
+        described = _descriptions(sections[name]) if _is_section(part) else {}
         for field, info in sections[name].model_fields.items() if _is_section(part) else ():
+            if field in described:
+                part["properties"][field]["description"] = described[field]
             if info.default_factory is not None:
                 part["properties"][field]["default"] = info.get_default(call_default_factory=True)
     for part in _parts(body):
@@ -46,6 +53,23 @@ def _sections(base: type[Section]) -> Iterator[type[Section]]:
     for section in base.__subclasses__():
         yield section
         yield from _sections(section)
+
+
+def _descriptions(section: type[Section]) -> dict[str, str]:
+    """The docstrings below a section's fields.
+
+    Pydantic would read them too (`use_attribute_docstrings`), but whenever the spec is imported: a third of that time.
+    """
+    found: dict[str, str] = {}
+    for kind in reversed(section.__mro__):
+        if not issubclass(kind, Section):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, text in pairwise(body.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                found[field.target.id] = inspect.cleandoc(ast.literal_eval(text.value))
+    return found
 
 
 def _parts(part: Any) -> Iterator[_Schema]:

@@ -6,7 +6,6 @@ from typing import Final
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from pulumi_kubernetes.helm.v3 import Release
 
 from pulumi_mlops.platforms.kubernetes.catalogue import OPERATORS, namespace_of, values_of
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster
@@ -26,7 +25,7 @@ def build(cluster: Cluster) -> None:
         operator, namespace = OPERATORS[name], namespace_of(name, cluster.settings)
         before = first
         for chart in operator.charts:
-            release = Release(
+            release = kubernetes.helm.v3.Release(
                 f"{cluster.name}-{chart.release}",
                 name=chart.release,
                 chart=chart.chart,
