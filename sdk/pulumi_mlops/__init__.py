@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         TrainingCluster,
         TrainingPipeline,
     )
+    from pulumi_mlops.platforms.aws import AwsPlatform
     from pulumi_mlops.platforms.base import Platform
     from pulumi_mlops.platforms.kubernetes import KubernetesPlatform
     from pulumi_mlops.platforms.local import LocalPlatform
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pulumi_mlops.stack import MLStack, load
 
 __all__ = [
+    "AwsPlatform",
     "ContinuousTraining",
     "Dataset",
     "Delivery",
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AwsPlatform": "platforms.aws",
     "KubernetesPlatform": "platforms.kubernetes",
     "LocalPlatform": "platforms.local",
     "MLStack": "stack",

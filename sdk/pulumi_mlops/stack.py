@@ -18,6 +18,7 @@ from pulumi_mlops.spec.model import Spec
 _PLATFORMS: Final = {
     "local": "pulumi_mlops.platforms.local:LocalPlatform",
     "kubernetes": "pulumi_mlops.platforms.kubernetes:KubernetesPlatform",
+    "aws": "pulumi_mlops.platforms.aws:AwsPlatform",
 }
 """Imported when chosen: a platform brings the SDK of its provider."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pulumi_mlops.spec.aws import Aws
 from pulumi_mlops.spec.base import FilePath, Section, Size
 from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.kubernetes import Kubernetes
@@ -65,8 +66,9 @@ class Local(Section):
 class Platform(Section):
     """Where the stack runs."""
 
-    kind: Literal["local", "kubernetes"] = "local"
-    """`local`: this machine; `kubernetes`: a namespace of a cluster. Default: local."""
+    kind: Literal["local", "kubernetes", "aws"] = "local"
+    """`local`: this machine; `kubernetes`: a namespace of a cluster; `aws`: a region of an AWS account.
+    Default: local."""
 
     local: Local = Local()
     """Settings of the local platform."""
@@ -74,12 +76,18 @@ class Platform(Section):
     kubernetes: Kubernetes | None = None
     """Settings of the platform `kubernetes`. Default: none; needed with that kind."""
 
+    aws: Aws | None = None
+    """Settings of the platform `aws`. Default: none; needed with that kind."""
+
     def mistakes(self) -> Iterator[Mistake]:
         """Settings are those of the platform that is chosen."""
         if self.kind == "kubernetes" and self.kubernetes is None:
             hint = "Add kubernetes: {images: …, store: …, tracking: …}; docs/kubernetes.md shows the shortest one."
             yield Mistake("MLOPS-S032", "the platform kubernetes needs its settings", hint=hint)
-        for name in ("local", "kubernetes"):
+        if self.kind == "aws" and self.aws is None:
+            hint = "Add aws: {account: …, region: …, images: …}; docs/aws.md shows the shortest one."
+            yield Mistake("MLOPS-S032", "the platform aws needs its settings", hint=hint)
+        for name in ("local", "kubernetes", "aws"):
             if name != self.kind and name in self.model_fields_set and getattr(self, name) is not None:
                 message = f"{name} has no effect: the platform is {self.kind}"
                 hint = f"Take it out, or move it: environments: {{NAME: {{platform: {{{name}: …}}}}}}."

@@ -1,0 +1,163 @@
+"""An account and region of AWS, as the components of one platform share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pulumi
+
+from pulumi_mlops.platforms import naming
+from pulumi_mlops.platforms.claims import Claims
+from pulumi_mlops.spec.aws import Aws
+from pulumi_mlops.spec.governance import Governance
+from pulumi_mlops.spec.identity import Identity
+
+NAME: Final = 63
+"""Longest name of most things in SageMaker."""
+
+_PARTITIONS: Final = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
+
+
+class Account:
+    """What the components of an AWS platform are made on.
+
+    Arguments:
+        platform: the platform's component, parent of what they share.
+        name: its name.
+        settings: the spec's `platform.aws` section.
+        directory: absolute folder that relative paths of sections start from.
+        provider: the AWS provider.
+
+    Attributes:
+        key_arn, bucket, vpc, tracking_arn: what the platform's foundation made or was given; see `foundation`.
+        governance: the governance section of each model, by the model's name.
+        claim: take a name that components of several models may share; see `Claims.claim`.
+    """
+
+    key_arn: pulumi.Output[str]
+    """The key that encrypts everything."""
+
+    bucket: str
+    """Name of the bucket that artefacts are in."""
+
+    subnet_ids: pulumi.Output[Sequence[str]]
+    """Private subnets of jobs and endpoints."""
+
+    security_group_id: pulumi.Output[str]
+    """Security group of jobs and endpoints: no way in, and out to the VPC endpoints only."""
+
+    tracking_arn: str
+    """The MLflow tracking server; also its tracking URI (plugin `sagemaker-mlflow`)."""
+
+    def __init__(
+        self,
+        platform: pulumi.Resource,
+        name: str,
+        settings: Aws,
+        directory: Path,
+        provider: pulumi.ProviderResource,
+    ) -> None:
+        self.platform, self.name, self.settings, self.directory = platform, name, settings, directory
+        self.id, self.region, self.prefix = settings.account, settings.region, settings.prefix
+        self.provider = provider
+        self.claim = Claims().claim
+        self.governance: dict[str, Governance] = {}
+        self._first: list[pulumi.Resource] = []
+
+    @property
+    def partition(self) -> str:
+        """The partition of the region: `aws`, `aws-cn` or `aws-us-gov`."""
+        return next((found for start, found in _PARTITIONS.items() if self.region.startswith(f"{start}-")), "aws")
+
+    @property
+    def domain(self) -> str:
+        """Domain of AWS in the partition."""
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+
+    @property
+    def store_uri(self) -> str:
+        """Where artefacts live, as an `s3://` URI."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    def key(self, path: str) -> str:
+        """Key of an object of the store: `path` below the platform's prefix."""
+        return f"{self.prefix}/{path}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """ARN of something in this account and region, such as `arn("sagemaker", "pipeline/mlops-delay")`."""
+        region = "" if service in _GLOBAL else self.region
+        return f"arn:{self.partition}:{service}:{region}:{self.id}:{resource}"
+
+    def object_arn(self, path: str) -> str:
+        """ARN of objects of the store; `path` may end with `*`."""
+        return f"arn:{self.partition}:s3:::{self.bucket}/{self.key(path)}"
+
+    @property
+    def bucket_arn(self) -> str:
+        """ARN of the bucket."""
+        return f"arn:{self.partition}:s3:::{self.bucket}"
+
+    def called(self, *parts: str, limit: int = NAME) -> str:
+        """A name of this platform: its prefix and `parts`, no longer than `limit`."""
+        return naming.fit("-".join((self.prefix, *parts)), limit)
+
+    def tags(self, component: str, identity: Identity | None = None) -> dict[str, str]:
+        """Tags of a resource, beside those of the provider.
+
+        Arguments:
+            component: what it is part of (`store`, `pipeline`, `endpoint`, `monitor`, …).
+            identity: the model that it is for. Default: the platform itself, which several models share.
+        """
+        made = {"mlops:component": component, "mlops:platform": self.prefix}
+        if identity is None:
+            return made
+        contact = {} if identity.contact is None else {"mlops:contact": identity.contact}
+        declared = self.governance.get(identity.name)
+        own = {} if declared is None else declared.tags
+        return {**own, **made, "mlops:model": identity.name, "mlops:owner": identity.owner, **contact}
+
+    def precede(self, resource: pulumi.Resource) -> None:
+        """Make a resource that all later resources depend on."""
+        self._first.append(resource)
+
+    def options(
+        self,
+        *,
+        parent: pulumi.Resource | None = None,
+        needs: Sequence[pulumi.Resource] = (),
+        ignore: Sequence[str] = (),
+        stored: bool = False,
+        **more: Any,
+    ) -> pulumi.ResourceOptions:
+        """Options of a resource.
+
+        Arguments:
+            parent: component that it belongs to. Default: the platform's.
+            needs: what must exist before.
+            ignore: properties that somebody else owns.
+            stored: whether it holds data or models: protected in production, so that nobody deletes it by mistake.
+            more: other options.
+        """
+        return pulumi.ResourceOptions(
+            parent=parent or self.platform,
+            provider=self.provider,
+            depends_on=[*self._first, *needs],
+            ignore_changes=list(ignore) or None,
+            protect=True if stored and self.settings.production else None,
+            **more,
+        )
+
+    @property
+    def bucket_definition(self) -> dict[str, Any]:
+        """The store, as `mlops_runtime.definition.Bucket`."""
+        return {"uri": self.store_uri, "endpoint_url": None}
+
+    def environment(self, **more: str) -> Mapping[str, str]:
+        """Environment of a container that runs the runtime."""
+        return {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region, **more}
+
+
+_GLOBAL: Final = ("iam", "budgets")
+"""Services whose ARNs name no region."""
