@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pulumi
 
-from pulumi_mlops.platforms import naming
+from pulumi_mlops.platforms.aws.names import Names
 from pulumi_mlops.platforms.claims import Claims
 from pulumi_mlops.spec.aws import Aws
 from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.identity import Identity
 
-NAME: Final = 63
-"""Longest name of most things in SageMaker."""
 
-_PARTITIONS: Final = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
-
-
-class Account:
+class Account(Names):
     """What the components of an AWS platform are made on.
 
     Arguments:
@@ -59,36 +54,17 @@ class Account:
         directory: Path,
         provider: pulumi.ProviderResource,
     ) -> None:
-        self.platform, self.name, self.settings, self.directory = platform, name, settings, directory
-        self.id, self.region, self.prefix = settings.account, settings.region, settings.prefix
+        super().__init__(settings)
+        self.platform, self.name, self.directory = platform, name, directory
         self.provider = provider
         self.claim = Claims().claim
         self.governance: dict[str, Governance] = {}
         self._first: list[pulumi.Resource] = []
 
     @property
-    def partition(self) -> str:
-        """The partition of the region: `aws`, `aws-cn` or `aws-us-gov`."""
-        return next((found for start, found in _PARTITIONS.items() if self.region.startswith(f"{start}-")), "aws")
-
-    @property
-    def domain(self) -> str:
-        """Domain of AWS in the partition."""
-        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-
-    @property
     def store_uri(self) -> str:
         """Where artefacts live, as an `s3://` URI."""
         return f"s3://{self.bucket}/{self.prefix}"
-
-    def key(self, path: str) -> str:
-        """Key of an object of the store: `path` below the platform's prefix."""
-        return f"{self.prefix}/{path}"
-
-    def arn(self, service: str, resource: str) -> str:
-        """ARN of something in this account and region, such as `arn("sagemaker", "pipeline/mlops-delay")`."""
-        region = "" if service in _GLOBAL else self.region
-        return f"arn:{self.partition}:{service}:{region}:{self.id}:{resource}"
 
     def object_arn(self, path: str) -> str:
         """ARN of objects of the store; `path` may end with `*`."""
@@ -98,10 +74,6 @@ class Account:
     def bucket_arn(self) -> str:
         """ARN of the bucket."""
         return f"arn:{self.partition}:s3:::{self.bucket}"
-
-    def called(self, *parts: str, limit: int = NAME) -> str:
-        """A name of this platform: its prefix and `parts`, no longer than `limit`."""
-        return naming.fit("-".join((self.prefix, *parts)), limit)
 
     def tags(self, component: str, identity: Identity | None = None) -> dict[str, str]:
         """Tags of a resource, beside those of the provider.
@@ -157,7 +129,3 @@ class Account:
     def environment(self, **more: str) -> Mapping[str, str]:
         """Environment of a container that runs the runtime."""
         return {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region, **more}
-
-
-_GLOBAL: Final = ("iam", "budgets")
-"""Services whose ARNs name no region."""
