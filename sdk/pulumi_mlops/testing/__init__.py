@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pulumi_mlops.testing.graph import Captured, Graph, capture, local_outputs
+    from pulumi_mlops.testing.graph import Captured, Graph, aws_outputs, capture, local_outputs
     from pulumi_mlops.testing.pipeline import pipeline_definition
 
-__all__ = ["Captured", "Graph", "capture", "local_outputs", "pipeline_definition"]
+__all__ = ["Captured", "Graph", "aws_outputs", "capture", "local_outputs", "pipeline_definition"]
 
 _HOMES = {"pipeline_definition": "pipeline"}
 

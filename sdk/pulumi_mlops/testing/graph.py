@@ -13,6 +13,8 @@ from google.protobuf import json_format
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.proto import resource_pb2
 
+from pulumi_mlops.testing import aws
+
 
 @dataclass(frozen=True)
 class Captured:
@@ -83,7 +85,7 @@ class Graph:
 
 
 Outputs = Callable[[Captured], Mapping[str, Any]]
-"""What a resource's outputs are beside its inputs."""
+"""What a resource's outputs are beside its inputs; `id` among them is its id."""
 
 
 def local_outputs(resource: Captured) -> Mapping[str, Any]:
@@ -111,6 +113,11 @@ def preview_outputs(resource: Captured) -> Mapping[str, Any]:
         return {}
     suffix = sha256(f"{resource.type}::{resource.name}".encode()).hexdigest()[:8]
     return {"metadata": {**metadata, "name": f"{resource.name}-{suffix}"}}
+
+
+def aws_outputs(resource: Captured) -> Mapping[str, Any]:
+    """Outputs beside the inputs as AWS gives them, in one account and region; see `testing.aws`."""
+    return aws.outputs(resource.type, resource.name, resource.inputs)
 
 
 def no_answer(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,8 +154,9 @@ def capture(
             return dict(answer(args.token, args.args)), []
 
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-            made = {**args.inputs, **outputs(Captured(args.typ, args.name, args.inputs))}
-            return args.resource_id or ("" if preview else f"{args.name}-id"), made
+            more = dict(outputs(Captured(args.typ, args.name, args.inputs)))
+            identifier = str(more.pop("id", "" if preview else f"{args.name}-id"))
+            return args.resource_id or identifier, {**args.inputs, **more}
 
         def register_transform(self, transform: Any) -> None:
             graph.transforms += 1

@@ -1,0 +1,1 @@
+"""The user's code of the specs that the tests of this folder declare."""
