@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pulumi_mlops as mlops
 from pulumi_mlops import spec
-from pulumi_mlops.testing.fields import Together, changed
 
 QUICKSTART = Path(os.environ["BENCH_QUICKSTART"])
 models = int(os.environ["BENCH_MODELS"])
@@ -13,6 +12,8 @@ full = mlops.load(QUICKSTART, environment="kubernetes")
 if models == 0:
     mlops.MLStack(full.identity.name, full)
 else:
+    from pulumi_mlops.testing.fields import Together, changed
+
     platform = mlops.KubernetesPlatform("bench", full.platform, directory=full.directory)
     for i in range(models):
         name = f"model{i}"
