@@ -18,7 +18,7 @@ from tools.mutex import exclusive
 # What each use installs (extras of the distribution, dependency groups); a later one holds what those before it do.
 PROFILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "run": (("local",), ("examples",)),
-    "dev": (("local", "ui", "kubernetes", "feast", "ray"), ("examples", "dev")),
+    "dev": (("local", "ui", "kubernetes", "aws", "feast", "ray"), ("examples", "dev")),
 }
 RANK = {name: rank for rank, name in enumerate(PROFILES, start=1)}
 
