@@ -138,6 +138,14 @@ def _values(values: list[str]) -> str | list[str]:
     return told[0] if len(told) == 1 else told
 
 
+def secret_version(arguments: Properties) -> dict[str, Any]:
+    """A secret whose value is a JSON object with the keys that secrets mostly have."""
+    name = arguments.get("secretId") or "secret"
+    value = {key: f"{key}-of-{name}" for key in ("key", "password", "token", "username", "value")}
+    text = json.dumps({**value, "url": f"https://{name}.example.com/hook"})
+    return {**arguments, "id": f"{name}|AWSCURRENT", "secretString": text, "versionStages": ["AWSCURRENT"]}
+
+
 def manifests(arguments: Properties) -> dict[str, Any]:
     """The objects of a YAML text."""
     return {"result": [each for each in yaml.safe_load_all(arguments.get("text") or "") if each]}
@@ -149,6 +157,7 @@ LOOKUPS: Mapping[str, Callable[[Properties], dict[str, Any]]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
     "aws:index/getPartition:getPartition": partition,
     "aws:index/getRegion:getRegion": region,
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": secret_version,
     "kubernetes:yaml:decode": manifests,
 }
 """What answers, by token."""
