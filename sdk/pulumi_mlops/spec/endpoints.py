@@ -68,13 +68,14 @@ class Rollout(Section):
     steps: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1)] = Field(
         default_factory=lambda: [10, 50]
     )
-    """Per cent of the traffic that the new version gets, rising; after the last step it gets all. Default: 10, 50."""
+    """Per cent of the traffic that the new version gets, rising; after the last step it gets all. AWS knows one step of
+    at most 50 (`[20]`), or equal steps of 10 to 50 (`[25, 50, 75]`). Default: 10, 50; on AWS 10."""
 
     interval: Duration = Field(default="5m")  # type: ignore[assignment]
     """How long each step is watched. Default: 5m."""
 
     max_error_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of server errors above which the version is taken back. Default: not watched."""
+    """Share of server errors above which the version is taken back. Default: not watched; on AWS half."""
 
     max_latency_p99: Duration | None = None
     """99th percentile of the answer time above which the version is taken back. Default: not watched."""
@@ -89,6 +90,32 @@ class Rollout(Section):
         if "min_requests" in self.model_fields_set and self.max_error_rate is None and self.max_latency_p99 is None:
             message = "min_requests has no effect: no limit is watched"
             yield Mistake("MLOPS-S033", message, at=("min_requests",), hint="Take it out, or add a limit.")
+
+
+class Shadow(Section):
+    """Trial of a new version on copies of the requests, before it takes over; clients get the answers of the version
+    before. It is taken back where it answers more than half of the copies with server errors."""
+
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the requests that are copied. Default: 1."""
+
+    duration: Duration = Field(default="1h")  # type: ignore[assignment]
+    """How long the trial lasts. Default: 1h."""
+
+
+class Serverless(Section):
+    """Servers that are there only while requests are answered, and paid by the second."""
+
+    memory: Size = 2 * 2**30
+    """Memory of a server, 1 to 6 whole GiB; CPU grows with it. Default: 2Gi."""
+
+    max_concurrency: Annotated[int, Field(ge=1, le=200)] = 10
+    """Most requests that are answered at a time; more are refused. Default: 10."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Sizes are SageMaker's (`ProductionVariantServerlessConfig`)."""
+        if self.memory not in [size * 2**30 for size in range(1, 7)]:
+            yield Mistake("MLOPS-S014", "not a size of a serverless server", at=("memory",), expected="1Gi to 6Gi")
 
 
 class Resources(Section):
@@ -148,6 +175,12 @@ class RestEndpoint(_Endpoint):
     rollout: Rollout | None = None
     """How a new version takes over; for clusters. Default: at once, when it is ready."""
 
+    shadow: Shadow | None = None
+    """Trial of a new version on copies of the requests; for AWS. Default: none."""
+
+    serverless: Serverless | None = None
+    """Servers that are there only while requests are answered; for AWS. Default: none, servers run all the time."""
+
     host: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)] | None = None
     """Public host name; for clusters. Default: none; the endpoint is reached from within the cluster."""
 
@@ -171,8 +204,8 @@ class BatchEndpoint(_Endpoint):
     """Rows scored at a time. Default: 100000."""
 
     shards: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Pods that score the table side by side, each its share of the rows into a file of its own; for clusters.
-    Default: 1."""
+    """Pods or instances that score the table side by side, each its share of the rows into a file of its own; for
+    clusters and AWS. Default: 1."""
 
     def mistakes(self) -> Iterator[Mistake]:
         """Columns differ."""

@@ -40,6 +40,10 @@ def _found(settings: RestEndpoint, cluster: Kubernetes) -> Iterator[str]:
         )
     if cluster.deployment_mode == "Knative" and settings.port in KNATIVE_PORTS:
         yield f"port: {settings.port} is a port of Knative's own proxy in the pod; take another, such as 8080"
+    if settings.shadow is not None:
+        yield "shadow: KServe copies no requests to another version; take it out, and use rollout"
+    if settings.serverless is not None:
+        yield "serverless: for AWS; here platform.kubernetes.deployment_mode: Knative with scale.min: 0 does the same"
     rollout = settings.rollout
     if rollout is not None and cluster.deployment_mode == "Standard" and scale(settings, cluster).min < 2:
         yield (

@@ -81,6 +81,8 @@ def endpoint_problems(endpoint: Endpoint, at: str) -> list[str]:
         "scale": "one server answers here",
         "rollout": "a version takes over at once here",
         "host": "servers listen on loopback here",
+        "shadow": "a version takes over at once here",
+        "serverless": "the server runs all the time here",
         "shards": "one process scores the table here",
     }
     return [
