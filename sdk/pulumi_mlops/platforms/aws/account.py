@@ -46,6 +46,9 @@ class Account(Names):
     tracking_arn: str
     """The MLflow tracking server; also its tracking URI (plugin `sagemaker-mlflow`)."""
 
+    tracking: Sequence[pulumi.Resource]
+    """What must exist before a run is recorded; nothing where the server exists."""
+
     def __init__(
         self,
         platform: pulumi.Resource,
@@ -59,6 +62,7 @@ class Account(Names):
         self.provider = provider
         self.claim = Claims().claim
         self.governance: dict[str, Governance] = {}
+        self.tracking: Sequence[pulumi.Resource] = ()
         self._first: list[pulumi.Resource] = []
 
     @property

@@ -12,8 +12,8 @@ import pulumi_aws as aws
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.spec.identity import Identity
 
-Kind = Literal["pipeline", "endpoint", "monitor", "deployment", "events"]
-"""What a role is for; `platform.aws.roles` may name one that exists."""
+Kind = Literal["pipeline", "endpoint", "monitor", "deployment", "events", "tracking"]
+"""What a role is for; `platform.aws.roles` may name one that exists, but for the tracking server's."""
 
 NAME: Final = 64
 """Longest name of a role."""
@@ -61,7 +61,7 @@ def role(
     allow: Sequence[Allow],
     parent: pulumi.Resource,
     called: Sequence[str],
-    identity: Identity,
+    identity: Identity | None = None,
 ) -> Role:
     """The role of a component: the one that exists, or one that is made.
 
@@ -75,10 +75,10 @@ def role(
         allow: what it may.
         parent: component that it belongs to.
         called: parts of its name in IAM, such as the model and `pipeline`.
-        identity: the model that it is for.
+        identity: the model that it is for. Default: the platform itself.
     """
     settings = account.settings
-    if (given := getattr(settings.roles, kind)) is not None:
+    if (given := getattr(settings.roles, kind, None)) is not None:
         return Role(given)
     trust = {
         "Effect": "Allow",
