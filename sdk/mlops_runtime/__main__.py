@@ -17,7 +17,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "typer":
             raise
-        sys.exit("error: only `mlops-runtime serve --config FILE` is installed here; other commands: pulumi-mlops[job]")
+        sys.exit("error: only `mlops-runtime serve` is installed here; other commands: pulumi-mlops[job]")
     run()
 
 

@@ -212,7 +212,12 @@ def fingerprint(
 
 
 @app.command()
-def serve(config: ConfigFile) -> None:
+def serve(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="The endpoint's config (JSON). Default: that of SageMaker's container."),
+    ] = None,
+) -> None:
     """Serve an endpoint over the Open Inference Protocol V2."""
     from mlops_runtime.serving import main as run
 

@@ -7,11 +7,11 @@ from pathlib import Path
 __all__ = ["main"]
 
 
-def main(config_path: Path) -> int:
+def main(config_path: Path | None) -> int:
     """Serve until told to stop.
 
     Args:
-        config_path: the endpoint's serving config (JSON, see `ServingConfig`).
+        config_path: the endpoint's serving config (JSON, see `ServingConfig`); None: that of SageMaker's container.
 
     Returns:
         Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had (port in use), 4 the bundle

@@ -1,4 +1,4 @@
-"""`mlops-runtime serve --config FILE`, which is also `python -m mlops_runtime.serving`."""
+"""`mlops-runtime serve [--config FILE]`, which is also `python -m mlops_runtime.serving`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def main(arguments: Sequence[str], *, prog: str = "python -m mlops_runtime.servi
         prog: the command, for its help.
     """
     parser = argparse.ArgumentParser(prog=prog, description="Serve one endpoint over Open Inference Protocol V2.")
-    parser.add_argument("--config", type=Path, required=True, help="the endpoint's serving config (JSON)")
+    helped = "the endpoint's serving config (JSON). Default: that of SageMaker's container, from its environment"
+    parser.add_argument("--config", type=Path, help=helped)
     sys.exit(run(parser.parse_args(arguments).config))
 
 

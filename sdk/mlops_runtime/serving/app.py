@@ -61,7 +61,7 @@ class App:
         self.draining: Callable[[], bool] = lambda: False
         self._infer = Infer(config, self.versions, self.metrics, self.capture, lambda: self.draining())
         self._infer.token = None if config.auth_token_file is None else Token(config.auth_token_file)
-        self._infer_path = f"/v2/models/{config.model}/infer"
+        self._infer_path = "/invocations" if config.sagemaker else f"/v2/models/{config.model}/infer"
         self._routes = Starlette(
             routes=[
                 Route("/v2/health/live", self._live),
@@ -72,6 +72,7 @@ class App:
                 Route("/v2/models/{model}/versions/{version}", self._model),
                 Route("/v2/models/{model}/versions/{version}/ready", self._model_ready),
                 Route("/metrics", self._metrics),
+                *([Route("/ping", self._ready)] if config.sagemaker else []),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _failure},
         )

@@ -85,6 +85,7 @@ class ServingConfig:
         drain_seconds: how long requests in flight may take after SIGTERM.
         warm_up_requests: times the bundle's sample is predicted before a version takes traffic.
         threads: intra-op threads of ONNX Runtime; 1 is the fastest for small models and few rows.
+        sagemaker: answer the paths of SageMaker's contract too (`/ping`, `/invocations`).
         exit_with_parent: stop when the process that started this one is gone.
         log_level: debug, info, warning or error.
     """
@@ -105,6 +106,7 @@ class ServingConfig:
     drain_seconds: float = 10.0
     warm_up_requests: int = 10
     threads: int = 1
+    sagemaker: bool = False
     exit_with_parent: bool = False
     log_level: str = "info"
 
@@ -141,6 +143,19 @@ class ServingConfig:
             raise ConfigError(f"cannot read serving config {path}: {error.strerror}") from None
         except orjson.JSONDecodeError as error:
             raise ConfigError(f"serving config {path} is not JSON: {error}") from None
+        return cls.read(document, source=f"serving config {path}")
+
+    @classmethod
+    def read(cls, document: object, *, source: str) -> ServingConfig:
+        """Check a config.
+
+        Args:
+            document: it, as JSON was decoded.
+            source: what it comes from, for messages.
+
+        Raises:
+            ConfigError: it has an unknown field, or a value out of range.
+        """
         try:
             config: ServingConfig = _build(cls, document, "")
             _check(config)
@@ -148,7 +163,7 @@ class ServingConfig:
                 directory = config.data_dir / config.capture.directory
                 config = dataclasses.replace(config, capture=dataclasses.replace(config.capture, directory=directory))
         except ConfigError as error:
-            raise ConfigError(f"serving config {path}: {error}") from None
+            raise ConfigError(f"{source}: {error}") from None
         return config
 
 

@@ -16,6 +16,7 @@ from types import FrameType
 import uvicorn
 
 from mlops_runtime.lifecycle import exit_with_parent
+from mlops_runtime.serving import sagemaker
 from mlops_runtime.serving.app import App
 from mlops_runtime.serving.bundle import BundleError
 from mlops_runtime.serving.config import ConfigError, ServingConfig
@@ -32,15 +33,15 @@ _SWITCH_SECONDS = 0.0005
 _LEAST_UPLOAD_SECONDS = 2.0
 
 
-def run(config_path: Path) -> int:
-    """Serve the endpoint of a config file until SIGTERM or SIGINT.
+def run(config_path: Path | None) -> int:
+    """Serve the endpoint of a config file, or of SageMaker's container, until SIGTERM or SIGINT.
 
     Returns:
         Exit code: 0 stopped on request, 2 the config is wrong, 3 the address cannot be had, 4 the bundle of
         `ServingConfig.bundle` must not be served.
     """
     try:
-        config = ServingConfig.load(config_path)
+        config = sagemaker.config() if config_path is None else ServingConfig.load(config_path)
         _set_up_log(config.log_level)
         app = App(config)
         app.versions.open()

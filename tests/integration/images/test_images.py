@@ -145,9 +145,7 @@ def test_it_serves_onnx_too(tmp_path, sklearn):
 def test_other_commands_are_said_to_be_elsewhere(serving):
     done = serving.run(*serving.entry_point, "train", "--definition", "x")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "error: only `mlops-runtime serve --config FILE` is installed here; other commands: pulumi-mlops[job]\n"
-    )
+    assert done.stderr == ("error: only `mlops-runtime serve` is installed here; other commands: pulumi-mlops[job]\n")
 
 
 def test_the_other_image_refuses_such_a_model_in_one_line(tmp_path, serving):
