@@ -23,6 +23,7 @@ from pulumi_mlops.spec.environments import merge
 from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.testing import Captured, Graph, aws, capture
 from pulumi_mlops.testing.lookups import LOOKUPS
+from tests.aws_kit.plain import plain
 
 HERE: Final = Path(__file__).parent
 PROJECT: Final = HERE / "project"
@@ -138,9 +139,7 @@ def account(
 
 def inputs(resource: Captured) -> dict[str, Any]:
     """A resource's inputs as AWS gets them: secrets as plain as the rest, whole numbers without a point, no nulls."""
-    plain = _plain(resource.inputs)
-    assert isinstance(plain, dict)
-    return plain
+    return plain(resource.inputs)
 
 
 def json_of(resource: Captured, field: str) -> Any:
@@ -156,9 +155,9 @@ def one(found: Graph, token: str, name: str | None = None) -> Captured:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    plain = read(file, str(file)).root.plain()
-    assert isinstance(plain, dict)
-    return plain
+    found = read(file, str(file)).root.plain()
+    assert isinstance(found, dict)
+    return found
 
 
 def _merged(base: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,19 +169,5 @@ def _merged(base: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _spec(plain: Mapping[str, Any]) -> mlops.Spec:
-    return mlops.Spec.model_validate(plain).located(PROJECT)
-
-
-_SECRET: Final = "4dabf18193072939515e22adb298388d"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        if _SECRET in value:
-            return _plain(value["value"])
-        return {key: _plain(inner) for key, inner in value.items() if inner is not None and not key.startswith("__")}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    # All numbers travel as floats; JSON writes the whole ones without a point, as the engine does.
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _spec(data: Mapping[str, Any]) -> mlops.Spec:
+    return mlops.Spec.model_validate(data).located(PROJECT)

@@ -1,0 +1,1 @@
+"""What proves AWS resources without an account: the service's own models, the meaning of documents, real-form state."""
