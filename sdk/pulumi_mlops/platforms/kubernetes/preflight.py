@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.platforms.kubernetes import (
@@ -17,11 +16,9 @@ from pulumi_mlops.platforms.kubernetes import (
     retraining,
     secrets,
 )
-from pulumi_mlops.spec.base import REFERENCE
+from pulumi_mlops.platforms.references import references
 from pulumi_mlops.spec.endpoints import RestEndpoint
-from pulumi_mlops.spec.errors import dotted
 from pulumi_mlops.spec.kubernetes import Kubernetes
-from pulumi_mlops.spec.model import plain
 
 if TYPE_CHECKING:
     from pulumi_mlops.spec.model import Spec
@@ -56,13 +53,6 @@ def problems(spec: Spec) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def references(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Every reference to a secret in a spec: the field, and the reference."""
-    for path, value in _texts(plain(spec), ()):
-        if path[0] != "environments" and re.fullmatch(REFERENCE, value):
-            yield dotted(path), value
-
-
 def _production(spec: Spec, settings: Kubernetes) -> Iterator[str]:
     if spec.environment in _PRODUCTION and not settings.production:
         yield (
@@ -75,14 +65,3 @@ def _references(spec: Spec) -> Iterator[str]:
     for field, reference in references(spec):
         if reference.startswith(_LOCAL):
             yield f"{field}: {secrets.refusal(reference)}"
-
-
-def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _texts(inner, (*path, key))
-    elif isinstance(value, list):
-        for position, inner in enumerate(value):
-            yield from _texts(inner, (*path, position))

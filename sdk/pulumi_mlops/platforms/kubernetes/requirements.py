@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from pulumi_mlops.platforms.kubernetes import endpoint_limits, feature_store, preflight
+from pulumi_mlops.platforms.kubernetes import endpoint_limits, feature_store
+from pulumi_mlops.platforms.references import references
 from pulumi_mlops.spec.endpoints import RestEndpoint
 from pulumi_mlops.spec.kubernetes import Kubernetes
 
@@ -42,7 +43,7 @@ def kinds(spec: Spec, settings: Kubernetes) -> list[Kind]:
 def secret_keys(spec: Spec, settings: Kubernetes) -> dict[str, set[str]]:
     """Keys of the Secrets that must exist, by the Secret's name; with External Secrets, of entries of its store."""
     found: dict[str, set[str]] = {}
-    for _, reference in preflight.references(spec):
+    for _, reference in references(spec):
         kind, _, rest = reference.partition(":")
         if kind == "secret":
             name, _, key = rest.partition("/")
@@ -70,8 +71,8 @@ def _platform(spec: Spec, settings: Kubernetes) -> Iterator[Kind]:
         if settings.queue.cluster_queue is None:
             yield "kueue.x-k8s.io/v1beta2", "ClusterQueue"
             yield "kueue.x-k8s.io/v1beta2", "ResourceFlavor"
-    references = [reference for _, reference in preflight.references(spec)]
-    if settings.secret_store is not None and any(reference.startswith("secret:") for reference in references):
+    of_secrets = [reference for _, reference in references(spec)]
+    if settings.secret_store is not None and any(reference.startswith("secret:") for reference in of_secrets):
         yield "external-secrets.io/v1", "ExternalSecret"
 
 
