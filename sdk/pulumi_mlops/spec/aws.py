@@ -247,7 +247,8 @@ class Aws(Section):
     """Roles that exist."""
 
     permissions_boundary: (
-        Annotated[str, StringConstraints(pattern=rf"^{_PARTITION}:iam::([0-9]{{12}}|aws):policy/[A-Za-z0-9_+=,.@/-]+$")] | None
+        Annotated[str, StringConstraints(pattern=rf"^{_PARTITION}:iam::([0-9]{{12}}|aws):policy/[A-Za-z0-9_+=,.@/-]+$")]
+        | None
     ) = None
     """Policy that bounds every role that is made. Default: none."""
 

@@ -15,7 +15,8 @@ Object = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9
 """Name of a Kubernetes object (DNS subdomain, RFC 1123)."""
 
 Image = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$")
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$"),
 ]
 """A container image by tag, by digest, or both."""
 
@@ -61,7 +62,9 @@ class Images(Section):
 class BucketStore(Section):
     """Where artefacts are kept: a bucket of any service that speaks S3."""
 
-    uri: Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_./-]*[A-Za-z0-9_-])?$")]
+    uri: Annotated[
+        str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_./-]*[A-Za-z0-9_-])?$")
+    ]
     """`s3://BUCKET/PREFIX`; the bucket exists, the prefix is the stack's own."""
 
     endpoint_url: Url | None = None
