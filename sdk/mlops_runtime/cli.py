@@ -225,11 +225,14 @@ def serve(
 
 
 @app.command()
-def monitor(config: ConfigFile) -> None:
+def monitor(
+    config: ConfigFile,
+    once: Annotated[bool, typer.Option("--once", help="Judge the windows that are over, and end.")] = False,
+) -> None:
     """Watch an endpoint: traffic, errors, latency, drift."""
-    from mlops_runtime.monitoring import main as run
+    from mlops_runtime.monitoring import main
 
-    raise typer.Exit(run(config))
+    raise typer.Exit(main(config, once=once))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -19,10 +19,25 @@ KEEP_DAYS = 7
 _BATCH_ROWS = 20_000
 _DAY = "%Y-%m-%d"
 
+Record = dict[str, Any]
+
 
 def day_of(moment: float) -> str:
     """Name of the folder of a moment's captures (seconds since 1970): its UTC day."""
     return datetime.fromtimestamp(moment, UTC).strftime(_DAY)
+
+
+def place(path: PurePath) -> tuple[str, str]:
+    """Day (`YYYY-MM-DD`) of a capture file, and its name among the day's.
+
+    Args:
+        path: the file: `<day>/<name>.jsonl`, or SageMaker's `<yyyy>/<mm>/<dd>/<hh>/<name>.jsonl`.
+    """
+    folder = path.parent
+    if len(folder.name) != len("HH"):
+        return folder.name, path.stem
+    year, month, day = folder.parts[-4:-1]
+    return f"{year}-{month}-{day}", f"{folder.name}/{path.stem}"
 
 
 @dataclass
@@ -46,12 +61,13 @@ class Position:
 
     def has(self, path: PurePath) -> bool:
         """Whether a file was read."""
-        day = path.parent.name
-        return day < self.complete_before or path.stem in self.files.get(day, ())
+        day, name = place(path)
+        return day < self.complete_before or name in self.files.get(day, ())
 
     def mark(self, path: Path) -> None:
         """Note that a file was read."""
-        self.files.setdefault(path.parent.name, set()).add(path.stem)
+        day, name = place(path)
+        self.files.setdefault(day, set()).add(name)
 
     def forget(self, now: float) -> None:
         """Let go of the names of days long past (`now` in seconds since 1970); call it when nothing is pending."""
@@ -84,26 +100,34 @@ class Batch:
     outputs: dict[str, list[Any]] = field(default_factory=dict)
 
 
-def batches(path: Path, window_s: float) -> Iterator[tuple[float, str, Batch]]:
+def batches(
+    path: Path, window_s: float, translate: Callable[[Record], Record | None] = lambda record: record
+) -> Iterator[tuple[float, str, Batch]]:
     """Rows of a capture file, in batches of bounded size.
 
     Args:
         path: the file; see `mlops_runtime.serving.capture` for its format.
         window_s: length of a window, seconds.
+        translate: from a line that somebody else wrote to one in that format, or None where it doesn't count; it may
+            raise what a line raises that can't be read.
 
     Returns:
         Start of the window (seconds since 1970), model version, and rows. Lines that can't be read are logged and left
         out.
     """
-    waiting: dict[tuple[float, str], Batch] = {}
+    # By what they hold, too: where answers have not all outputs, values would stand beside those of other rows.
+    waiting: dict[tuple[float, str, frozenset[str]], Batch] = {}
     held = bad = 0
     with path.open("rb") as file:
         for line in file:
             try:
-                record = orjson.loads(line)
-                key = (record["ts"] // window_s * window_s, str(record["version"]))
+                record = translate(orjson.loads(line))
+                if record is None:
+                    continue
                 rows, inputs, outputs = int(record["rows"]), record["inputs"].items(), record["outputs"].items()
-            except (ValueError, KeyError, TypeError, AttributeError):
+                names = frozenset({*record["inputs"], *record["outputs"]})
+                key = (record["ts"] // window_s * window_s, str(record["version"]), names)
+            except (ValueError, LookupError, TypeError, AttributeError):
                 bad += 1
                 continue
             batch = waiting.setdefault(key, Batch())
@@ -114,8 +138,8 @@ def batches(path: Path, window_s: float) -> Iterator[tuple[float, str, Batch]]:
                 batch.outputs.setdefault(name, []).extend(values)
             held += rows
             if held >= _BATCH_ROWS:
-                yield from ((start, version, batch) for (start, version), batch in waiting.items())
+                yield from ((start, version, batch) for (start, version, _), batch in waiting.items())
                 waiting, held = {}, 0
     if bad:
         _log.warning("%d lines of %s can't be read and were left out", bad, path)
-    yield from ((start, version, batch) for (start, version), batch in waiting.items())
+    yield from ((start, version, batch) for (start, version, _), batch in waiting.items())

@@ -77,6 +77,13 @@ class SmtpConfig(Part):
     sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
+class SageMakerCaptures(Part):
+    """Captures of a SageMaker endpoint, by SageMaker itself; of its variants, the one that answers."""
+
+    endpoint: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+    variant: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+
+
 AlertConfig = WebhookConfig | EmailConfig
 """Where alerts go."""
 
@@ -91,6 +98,9 @@ class MonitorConfig(Part):
         data_dir: root of the store.
         bucket: where the store is kept, of which `data_dir` is then a working copy; None: in the folder itself.
         metrics_url: the endpoint's Prometheus metrics; None leaves traffic to others, and watches captures only.
+        sagemaker: whose data capture is read, from `captures/<endpoint>/<its endpoint>/<its variant>` in the bucket;
+            None reads what the servers captured.
+        cloudwatch: namespace of CloudWatch that figures go to; None tells CloudWatch nothing.
         window_s: length of a window, seconds; windows begin at multiples of it since 1970 (UTC).
         min_rows: captured rows of a version below which drift and bias are not judged.
         signals: what is judged.
@@ -112,6 +122,8 @@ class MonitorConfig(Part):
     data_dir: Path
     bucket: Bucket | None = None
     metrics_url: str | None
+    sagemaker: SageMakerCaptures | None = None
+    cloudwatch: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-_/#]{1,255}$")] | None = None
     window_s: Annotated[float, Field(ge=1)]
     min_rows: Annotated[int, Field(ge=1)]
     signals: SignalsConfig
@@ -130,6 +142,8 @@ class MonitorConfig(Part):
         signals = self.signals
         if self.metrics_url is None and (signals.latency_p99_s or signals.error_rate or signals.min_requests):
             raise ValueError("latency_p99_s, error_rate and min_requests need metrics_url")
+        if self.sagemaker is not None and self.bucket is None:
+            raise ValueError("sagemaker needs bucket, which SageMaker writes to")
         return self
 
     @property

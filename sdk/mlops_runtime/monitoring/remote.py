@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 from mlops_runtime.definition import Bucket
 from mlops_runtime.errors import StepError
 from mlops_runtime.monitoring.captures import Position
+from mlops_runtime.monitoring.config import MonitorConfig
 from mlops_runtime.monitoring.report import KEEP
 from mlops_runtime.stores.bucket import ObjectStore
 from mlops_runtime.stores.layout import Store
@@ -42,15 +43,18 @@ class Remote:
     Args:
         store: the folder that it works in.
         bucket: where the store is kept.
-        endpoint: the endpoint watched.
-        monitor: name of the monitor.
+        config: the monitor's config.
     """
 
-    def __init__(self, store: Store, bucket: Bucket, endpoint: str, monitor: str) -> None:
+    def __init__(self, store: Store, bucket: Bucket, config: MonitorConfig) -> None:
         self._store = store
         self._objects = ObjectStore(bucket)
-        self._captures = self._path(store.captures(endpoint))
-        self._folder = store.monitoring(monitor)
+        self._captures = self._path(store.captures(config.endpoint))
+        self._day, self._moment = "%Y-%m-%d", "%Y-%m-%d/%H%M%S"
+        if (native := config.sagemaker) is not None:
+            self._captures += f"/{native.endpoint}/{native.variant}"
+            self._day, self._moment = "%Y/%m/%d", "%Y/%m/%d/%H"
+        self._folder = store.monitoring(config.name)
         self._state_etag: str | None = None
         self._all_due = 0.0
         self._pushed_at = 0.0
@@ -87,9 +91,9 @@ class Remote:
         """
         days = f"{self._captures}/"
         if now >= self._all_due:
-            after = f"{days}{position.complete_before}"
+            after = f"{days}{date.fromisoformat(position.complete_before):{self._day}}"
         else:
-            after = f"{days}{datetime.fromtimestamp(now - LATE_SECONDS, UTC):%Y-%m-%d/%H%M%S}"
+            after = f"{days}{datetime.fromtimestamp(now - LATE_SECONDS, UTC):{self._moment}}"
         wanted = (
             found.path
             for found in self._objects.list(days, after=after)
@@ -166,15 +170,15 @@ class Remote:
         return file.relative_to(self._store.root).as_posix()
 
 
-def remote(store: Store, bucket: Bucket | None, endpoint: str, monitor: str) -> Remote | None:
+def remote(store: Store, config: MonitorConfig) -> Remote | None:
     """The bucket's side of a monitor with what it knew brought here, or None where the store is the folder itself.
 
     Raises:
         StepError: the bucket can't be read.
     """
-    if bucket is None:
+    if config.bucket is None:
         return None
-    made = Remote(store, bucket, endpoint, monitor)
+    made = Remote(store, config.bucket, config)
     try:
         made.restore()
     except OSError as error:

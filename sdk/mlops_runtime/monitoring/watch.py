@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 
+from mlops_runtime.monitoring import sagemaker_captures
 from mlops_runtime.monitoring.alerts import Alerts
 from mlops_runtime.monitoring.baseline import Baseline
 from mlops_runtime.monitoring.captures import batches
+from mlops_runtime.monitoring.cloudwatch import Figures
 from mlops_runtime.monitoring.config import MonitorConfig
 from mlops_runtime.monitoring.drift import DRIFT, Judgement, Verdict, judge
 from mlops_runtime.monitoring.metrics import Metrics
@@ -23,6 +25,8 @@ from mlops_runtime.monitoring.report import bias, comparison, describe, finite, 
 from mlops_runtime.monitoring.state import State
 from mlops_runtime.monitoring.traffic import Counters
 from mlops_runtime.monitoring.windows import Observed, Reference, Window
+from mlops_runtime.serving.bundle import BundleError, read_manifest
+from mlops_runtime.serving.protocol import Decoder
 from mlops_runtime.stores.control import Control
 from mlops_runtime.stores.layout import Store, write_atomically
 
@@ -38,27 +42,34 @@ class Watch:
     Args:
         config: the monitor's config.
         clock: gives the time, seconds since 1970.
+        began: where a monitor begins that knows nothing yet, a window's start in seconds since 1970. Default: with the
+            window that is open.
 
     Raises:
         StepError: the bucket that holds what the monitor knew can't be read.
     """
 
-    def __init__(self, config: MonitorConfig, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, config: MonitorConfig, clock: Callable[[], float] = time.time, *, began: float | None = None
+    ) -> None:
         self._config = config
         self._clock = clock
         self._store = Store(config.data_dir)
         self._folder = self._store.monitoring(config.name)
         self._state_file = self._folder / "state.json"
-        self._remote = remote(self._store, config.bucket, config.endpoint, config.name)
+        self._remote = remote(self._store, config)
         length = config.window_s
-        self.state = State.load(self._state_file, fresh=math.floor(clock() / length) * length)
+        fresh = math.floor(clock() / length) * length if began is None else began
+        self.state = State.load(self._state_file, fresh=fresh)
         common = {"monitor": config.name, "endpoint": config.endpoint, "model": config.model}
         told = receivers(config.alerts, config.smtp, self._store.outbox)
         self.alerts = Alerts(self._folder, told, common, clock)
         self.metrics = Metrics(config.name, config.endpoint)
+        self._figures = None if config.cloudwatch is None else Figures(config.cloudwatch, config.endpoint, config.name)
         self._show_again()
         self._client = httpx.Client(timeout=2.0)
         self._references: dict[str, Reference] = {}
+        self._decoders: dict[str, Decoder | None] = {}
         self._saved_at = clock()
         self._unsaved = False
         self._was_up: bool | None = None
@@ -68,6 +79,9 @@ class Watch:
         self.scrape()
         self.collect()
         judged = self.judge_windows()
+        if self._figures is not None:
+            # Before the windows count as judged: what is not told now is judged again.
+            self._figures.send(self._clock())
         self._save()
         if self._remote is not None:
             self._remote.push(self._clock(), at_once=judged)
@@ -159,7 +173,7 @@ class Watch:
     def _read(self, path: Any) -> dict[float, dict[str, Observed]]:
         signals = self._config.signals
         found: dict[float, dict[str, Observed]] = {}
-        for start, version, batch in batches(path, self._config.window_s):
+        for start, version, batch in batches(path, self._config.window_s, self._translate):
             reference = self._reference(version)
             watched: frozenset[str] = frozenset()
             if signals.feature_drift is not None and reference is not None:
@@ -173,6 +187,20 @@ class Watch:
                 groups=None if signals.bias is None else signals.bias.column,
             )
         return found
+
+    def _translate(self, line: dict[str, Any]) -> dict[str, Any] | None:
+        return sagemaker_captures.record(line, self._decoder) if sagemaker_captures.is_native(line) else line
+
+    def _decoder(self, version: str) -> Decoder | None:
+        if version not in self._decoders:
+            self._decoders[version] = None
+            if self._reference(version) is not None:  # which brings the manifest, and says what is wrong with it
+                try:
+                    manifest = read_manifest(self._store.bundle(self._config.model, int(version)))
+                    self._decoders[version] = sagemaker_captures.decoder(manifest)
+                except BundleError as error:
+                    _log.warning("requests to version %s can't be decoded: %s", version, error)
+        return self._decoders[version]
 
     def _add(self, start: float, versions: dict[str, Observed]) -> None:
         window = self.state.window(start, self._config.window_s)
@@ -200,6 +228,8 @@ class Watch:
         }
         write_atomically(self._folder / "latest.json", json.dumps(latest, indent=2, allow_nan=False))
         self.metrics.show(window, verdict, self.alerts)
+        if self._figures is not None:
+            self._figures.add(window, verdict)
         _log.info(
             "window %s: %d requests, %d rows captured, alerts: %s",
             iso(window.start),
