@@ -46,6 +46,12 @@ COMMANDS: Final[dict[str, str]] = {
 it needs beyond the spec it imports itself, so that no other command waits for it. A `typer.Typer` in a function's place
 is a group of commands."""
 
+_EXTRAS: Final = {
+    **dict.fromkeys(("kubernetes", "pulumi_kubernetes"), "kubernetes"),
+    **dict.fromkeys(("boto3", "botocore", "pulumi_aws", "sagemaker_mlflow"), "aws"),
+}
+"""What to install where a package is missing."""
+
 
 class _Commands(Mapping[str, Any]):
     """Typer's commands by name, made when they are asked for."""
@@ -110,9 +116,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, prog_name="mlops")
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("kubernetes", "pulumi_kubernetes"):
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        typer.echo(f"mlops: this needs the package {error.name}; pip install 'pulumi-mlops[kubernetes]'", err=True)
+        typer.echo(f"mlops: this needs the package {error.name}; pip install 'pulumi-mlops[{extra}]'", err=True)
         sys.exit(2)
     except SpecError as error:
         report(error.as_json(), str(error), as_json=as_json)

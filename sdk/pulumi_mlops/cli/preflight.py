@@ -27,11 +27,13 @@ def preflight(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether this machine, or the cluster, can take the stack of a spec; nothing is changed.
+    """Say whether this machine, the cluster or the AWS account can take the stack of a spec; nothing is changed.
 
     On a cluster: its version, operators and their custom resources, namespace, permissions, storage class, Secrets
     (never their values), GPUs, Gateway; what fails is shown with the command that mends it. The kubeconfig's current
-    context counts, or the spec's. Exit code 0: it can; 1: it can't.
+    context counts, or the spec's. In an AWS account: identity, region, quotas and zones of every instance type,
+    permissions by IAM's simulation, names that are taken, key, network, images, secrets (never their values). Exit
+    code 0: it can; 1: it can't.
     """
     from pulumi_mlops.spec.loader import load
 
@@ -85,9 +87,20 @@ def _in_a_cluster(spec: Spec) -> tuple[list[str], Iterator[Check]]:
     return problems(spec), asked()
 
 
+def _in_an_account(spec: Spec) -> tuple[list[str], Iterator[Check]]:
+    from pulumi_mlops.platforms.aws.checks import checks
+    from pulumi_mlops.platforms.aws.clients import Clients
+    from pulumi_mlops.platforms.aws.preflight import problems
+
+    settings = spec.platform.aws
+    assert settings is not None, "the spec's platform is aws"
+    return problems(spec), checks(spec, settings, Clients(settings))
+
+
 _PLATFORMS: Final[dict[str, Callable[[Spec], tuple[list[str], Iterator[Check]]]]] = {
     "local": _on_this_machine,
     "kubernetes": _in_a_cluster,
+    "aws": _in_an_account,
 }
 """By platform: what is wrong with a spec by itself, and what the place says to it."""
 
