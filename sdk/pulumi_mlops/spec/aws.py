@@ -252,6 +252,12 @@ class Aws(Section):
     ) = None
     """Policy that bounds every role that is made. Default: none."""
 
+    oidc_provider_arn: (
+        Annotated[str, StringConstraints(pattern=rf"^{_PARTITION}:iam::[0-9]{{12}}:oidc-provider/[a-z0-9./-]+$")] | None
+    ) = None
+    """IAM's provider of the tokens of CI (section `delivery`), where the account has it already: it can have one for
+    each of GitHub and GitLab. Default: none; one is made."""
+
     restrict_region: bool = True
     """Refuse the roles that are made every request to another region (`aws:RequestedRegion`). Default: true."""
 

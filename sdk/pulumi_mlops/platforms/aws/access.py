@@ -54,6 +54,21 @@ def write_logs(account: Account, *groups: str) -> list[Allow]:
     ]
 
 
+def deliver_logs() -> list[Allow]:
+    """Have a state machine write its log (Step Functions Developer Guide, "Logging to CloudWatch Logs")."""
+    actions = [
+        *(
+            "logs:CreateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:DescribeLogGroups",
+            "logs:DescribeResourcePolicies",
+        ),
+        *("logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery"),
+    ]
+    # CloudWatch Logs knows no resource for deliveries.
+    return [Allow(actions, ["*"])]
+
+
 def pull_images(account: Account, *images: str) -> list[Allow]:
     """Pull images from Amazon ECR."""
     repositories = sorted({_repository(account, image) for image in images})

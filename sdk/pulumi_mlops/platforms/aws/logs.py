@@ -1,9 +1,9 @@
 """Log groups of CloudWatch.
 
-Those of jobs (`/aws/sagemaker/ProcessingJobs`, `TrainingJobs`) are one for all jobs of an account and region: no job can
-choose another, and SageMaker makes them with the first. They are no part of a stack. Two stacks would fight over their
-retention, a shorter one deletes what other teams' jobs wrote, and `destroy` would take away all of it. Who runs the
-account sets their retention and key, once; `mlops preflight` says where that has not been done.
+Those of jobs (`/aws/sagemaker/ProcessingJobs`, `TrainingJobs`) are one for all jobs of an account and region: no job
+can choose another, and SageMaker makes them with the first. They are no part of a stack: two stacks would fight over
+their retention, a shorter one deletes what other teams' jobs wrote, and `destroy` would take away all of it. Who runs
+the account sets their retention and key, once; `mlops preflight` says where that has not been done.
 """
 
 from __future__ import annotations

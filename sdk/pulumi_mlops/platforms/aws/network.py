@@ -12,7 +12,6 @@ import pulumi_aws as aws
 
 from pulumi_mlops.platforms.aws import storage
 from pulumi_mlops.platforms.aws.account import Account
-from pulumi_mlops.spec.identity import Identity
 
 HTTPS: Final = 443
 
@@ -46,7 +45,7 @@ def build(account: Account, logs: pulumi.Resource) -> None:
     _make(account, logs)
 
 
-def reach(account: Account, parent: pulumi.Resource, name: str, port: int, identity: Identity) -> None:
+def reach(account: Account, parent: pulumi.Resource, name: str, port: int) -> None:
     """Let jobs and endpoints speak to a port, such as that of a database; the VPC says where to.
 
     Arguments:
@@ -54,7 +53,6 @@ def reach(account: Account, parent: pulumi.Resource, name: str, port: int, ident
         parent: component that it belongs to.
         name: name of the Pulumi resource.
         port: the TCP port; several models may ask for the same one.
-        identity: the model that asks first.
     """
     if account.claim("port", str(port), name, settings=port):
         aws.vpc.SecurityGroupEgressRule(
@@ -65,7 +63,7 @@ def reach(account: Account, parent: pulumi.Resource, name: str, port: int, ident
             from_port=port,
             to_port=port,
             cidr_ipv4=_ANYWHERE,
-            tags=account.tags("network", identity),
+            tags=account.tags("network"),
             opts=account.options(parent=parent),
         )
 

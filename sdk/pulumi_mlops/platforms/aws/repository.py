@@ -16,9 +16,9 @@ UNTAGGED: Final = 14
 def build(account: Account) -> None:
     """Make the repositories below the platform's prefix that images of the spec are in.
 
-    A repository elsewhere (another account's, or another name) exists and is its owner's. One of ours is empty at first:
-    make it before the rest (`pulumi up --target '**$aws:ecr/repository:Repository::**' --target-dependents`, or by the
-    preview's hint), push the images, and bring up the rest; `mlops preflight` says which images are missing.
+    A repository elsewhere (another account's, or another name) exists and is its owner's. One of ours is empty at
+    first: `up` makes it before anything that runs an image, stops at the first endpoint until the images are pushed,
+    and goes on when it is run again. `mlops preflight` says which images are missing.
     """
     policy = json.dumps({"rules": [_expiry()]}, sort_keys=True)
     for called in ours(account):
@@ -37,7 +37,7 @@ def build(account: Account) -> None:
 
 
 def ours(account: Account) -> list[str]:
-    """Names of the repositories in this account and region, below the platform's prefix, that the spec's images are in."""
+    """Names of the repositories in this account and region, and below the platform's prefix, that images are in."""
     images = account.settings.images
     found = (getattr(images, name) for name in type(images).model_fields)
     registry = f"{account.id}.dkr.ecr.{account.region}.{account.domain}/"

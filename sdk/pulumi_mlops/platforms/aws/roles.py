@@ -12,8 +12,8 @@ import pulumi_aws as aws
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.spec.identity import Identity
 
-Kind = Literal["pipeline", "endpoint", "monitor", "deployment", "events", "tracking"]
-"""What a role is for; `platform.aws.roles` may name one that exists, but for the tracking server's."""
+Kind = Literal["pipeline", "endpoint", "monitor", "deployment", "events", "tracking", "evidence"]
+"""What a role is for; `platform.aws.roles` may name one that exists, but for the last two."""
 
 NAME: Final = 64
 """Longest name of a role."""
