@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from unittest.mock import patch
 
 import botocore.client
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
-Answer = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any] | ClientError] | ClientError
+Answer: TypeAlias = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any] | ClientError] | ClientError
 """What is answered: the parsed answer, an error, or what a request is answered with."""
 
 

@@ -145,9 +145,8 @@ def _group_rule(inputs: Inputs) -> Inputs:
     for name, (target, key) in _PEERS.items():
         if name in made:
             permission[target] = [{key: made.pop(name), **told}]
-    return _ec2_tags("security-group-rule")(
-        {"ipPermissions": [permission], **_renamed(made, securityGroupId="groupId")}
-    )
+    made["groupId"] = made.pop("securityGroupId")
+    return _ec2_tags("security-group-rule")({**made, "ipPermissions": [permission]})
 
 
 _PEERS: Final = {
@@ -158,14 +157,10 @@ _PEERS: Final = {
 }
 
 
-def _renamed(inputs: Inputs, **names: str) -> Inputs:
-    return {names.get(key, key): value for key, value in inputs.items()}
-
-
 def _adopted_group(inputs: Inputs) -> Inputs:
     """The default group of a VPC, which exists: found by the VPC."""
-    made = dict(inputs)
-    return {**made, "filters": [{"name": "vpc-id", "values": [made.pop("vpcId")]}]} if "vpcId" in made else made
+    rest = {key: value for key, value in inputs.items() if key != "vpcId"}
+    return {**rest, "filters": [{"name": "vpc-id", "values": [inputs["vpcId"]]}]}
 
 
 def _vpc_attributes(inputs: Inputs) -> Inputs:
