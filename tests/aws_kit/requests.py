@@ -314,7 +314,7 @@ TYPES: Final[Mapping[str, Type]] = {
     "cloudtrail/trail": Type(
         "cloudtrail",
         "CreateTrail",
-        {"cloudWatchLogsGroupArn": "CloudWatchLogsLogGroupArn", "tags": "TagsList"},
+        {"cloudWatchLogsGroupArn": "CloudWatchLogsLogGroupArn"},
         unsent=("enableLogging",),
         more=[
             More(
@@ -353,7 +353,6 @@ TYPES: Final[Mapping[str, Type]] = {
         {
             "name": "filterName",
             "pattern": "filterPattern",
-            "metricTransformation": "metricTransformations",
             "metricTransformation.name": "metricName",
             "metricTransformation.namespace": "metricNamespace",
             "metricTransformation.value": "metricValue",
@@ -530,7 +529,6 @@ TYPES: Final[Mapping[str, Type]] = {
     "s3/bucketVersioning": Type(
         "s3",
         "PutBucketVersioning",
-        {"versioningConfiguration": "VersioningConfiguration", "mfa": "MFA"},
         name="",
     ),
     "sagemaker/dataQualityJobDefinition": Type(

@@ -45,7 +45,9 @@ def refusals_of(value: Any, shape: Shape) -> list[str]:
     """What a shape refuses of a value; see `refusals`."""
     report = ParamValidator().validate(value, shape)
     found = report.generate_report().splitlines() if report.has_errors() else []
-    return [*found, *_strict(value, shape, "")]
+    # Minima are among the limits below.
+    types = [line for line in found if not line.startswith(("Invalid value", "Invalid length"))]
+    return [*types, *(line.removeprefix(".") for line in _strict(value, shape, ""))]
 
 
 def _strict(value: Any, shape: Shape, path: str) -> Iterator[str]:
@@ -82,7 +84,12 @@ def _text(value: str, shape: Shape, path: str) -> Iterator[str]:
 
 
 def _sized(size: float, limits: dict[str, Any], path: str, unit: str) -> Iterator[str]:
-    # A model may write a limit as a text.
-    least, most = (None if limits.get(end) is None else float(limits[end]) for end in ("min", "max"))
+    least, most = (_limit(limits.get(end)) for end in ("min", "max"))
     if (least is not None and size < least) or (most is not None and size > most):
-        yield f"{path}: {size:g} {unit} outside of {'' if least is None else least}…{'' if most is None else most}"
+        bounds = f"{'' if least is None else f'{least:g}'}…{'' if most is None else f'{most:g}'}"
+        yield f"{path}: {size:g}{unit and f' {unit}'} outside of {bounds}"
+
+
+def _limit(value: Any) -> float | None:
+    # A model may write a limit as a text.
+    return None if value is None else float(value)
