@@ -388,6 +388,52 @@ def materialize(definition: DefinitionFile, json: Json = False) -> None:
     _result({"entities": run_command(content, "materialize", lambda: write(content, _say))}, json)
 
 
+@app.command()
+def job(
+    steps: Annotated[list[str], typer.Argument(help="Steps of the run, in order; admit may be the first.")],
+    run_id: Annotated[str, typer.Option(help="Identifier of the run.")],
+    trigger: Trigger = "manual",
+    requested_by: RequestedBy = None,
+    git_commit: GitCommit = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="SageMaker pipeline whose earlier executions admit waits for.")
+    ] = None,
+    cooldown: Annotated[float, typer.Option(help="See admit; 0: none.")] = 0,
+    new_data: Annotated[str, typer.Option(metavar="SOURCE", help="See admit; -: none.")] = "-",
+    image: Annotated[
+        list[str] | None, typer.Option(metavar="RUNTIME=IMAGE", help="Image that serves what runs on a runtime.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="SageMaker starts the job again if it interrupts it.")] = False,
+) -> None:
+    """Run steps in a job of SageMaker, one after the other: inputs `definition` and `code`, output `outputs.json`."""
+    from mlops_runtime.sagemaker.container import Container
+    from mlops_runtime.sagemaker.job import Admit, Job
+
+    _heed_signals()
+    container = Container.here()
+    Job(
+        container=container,
+        run=_run(container.definition, run_id, trigger, requested_by, git_commit),
+        steps=steps,
+        admit=None if pipeline is None else Admit(pipeline, cooldown or None, None if new_data == "-" else new_data),
+        images=dict(each.partition("=")[::2] for each in image or []),
+        again=again,
+    ).work()
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def task(context: typer.Context, command: Annotated[str, typer.Argument(help="Another of these commands.")]) -> None:
+    """Run another command in a job of SageMaker, with the inputs `definition` and `config` as its options."""
+    from mlops_runtime.sagemaker.container import Container
+
+    container = Container.here()
+    files = {"--config": container.input("config")}
+    if container.input("definition") is not None:
+        files["--definition"] = container.definition
+    given = [word for option, path in files.items() if path is not None for word in (option, str(path))]
+    raise typer.Exit(app([command, *given, *context.args], standalone_mode=False) or 0)
+
+
 def _result(result: Any, wanted: bool) -> None:
     if wanted:
         from pydantic import TypeAdapter

@@ -342,6 +342,13 @@ class OnlineStore(_Part):
     registry: str
 
 
+class FeatureGroups(_Part):
+    """SageMaker Feature Store as the online store: `groups` are the feature groups by view."""
+
+    kind: Literal["sagemaker"]
+    groups: dict[str, str]
+
+
 class DataDefinition(_Part):
     """All that reading the sources needs."""
 
@@ -356,7 +363,7 @@ class Definition(DataDefinition):
 
     identity: Identity
     tracking_uri: str | None
-    online_store: OnlineStore | None
+    online_store: OnlineStore | FeatureGroups | None
     min_free_disk: int
     views: dict[str, FeatureView]
     training: Training

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_runtime.definition import Definition
+from mlops_runtime.definition import Definition, FeatureGroups
 from mlops_runtime.errors import LimitError
 from mlops_runtime.steps.base import report_nothing
 from mlops_runtime.stores.layout import Store
@@ -108,6 +108,10 @@ def _open(store: Store, definition: Definition, views: dict[str, View]) -> Featu
 
         write_repository(store, definition, views)
         return OnlineStore(store.online_db)
+    if isinstance(definition.online_store, FeatureGroups):
+        from mlops_runtime.stores.sagemaker_online import SageMakerOnline
+
+        return SageMakerOnline(definition.online_store.groups, {name: view.keys for name, view in views.items()})
     from mlops_runtime.stores.feast_online import FeastOnlineStore
 
     feast = FeastOnlineStore(definition.online_store)

@@ -89,6 +89,9 @@ class ObjectStore:
             except ClientError as error:
                 if s3.code_of(error) in ("404", "NoSuchKey"):
                     return None
+                # Who may list only below some prefixes is told 403 of what is missing, and of nothing else by a list.
+                if s3.code_of(error) in ("403", "AccessDenied"):
+                    return next((each for each in self.list(path) if each.path == path), None)
                 raise
         return StoredObject(path, found["ContentLength"], found["ETag"])
 

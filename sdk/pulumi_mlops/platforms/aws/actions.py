@@ -38,7 +38,8 @@ class _Started(ResourceProvider):
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Another digest, or another thing to start, is another start; how it is started is not."""
         replaces = [key for key in ("digest", "target") if _olds.get(key) != _news.get(key)]
-        changed = any(_olds.get(key) != value for key, value in _news.items() if not key.startswith("__"))
+        given = {key: value for key, value in _news.items() if key != "run_id" and not key.startswith("__")}
+        changed = any(_olds.get(key) != value for key, value in given.items())
         # The new one first: what was started before is stopped when the new one waits for it.
         return DiffResult(changes=changed, replaces=replaces, delete_before_replace=False)
 
@@ -92,7 +93,7 @@ class StateMachineRuns(_Started):
     """Starts executions of a Step Functions state machine."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Start an execution, unless one of the same name was started before: that is the same one.
+        """Start an execution.
 
         Raises:
             AwsError: AWS refuses it, or can't be reached.

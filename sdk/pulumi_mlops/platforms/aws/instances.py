@@ -10,7 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from pulumi_mlops.spec.aws import Aws
+    from pulumi_mlops.spec.training import Compute
 
 Use = Literal["training", "processing", "endpoint"]
 """What an instance is for."""
@@ -140,3 +144,13 @@ def smallest(cpu: float, memory: int, gpu: int, of: Use) -> str:
             f"known, {largest.name}, has {largest.cpu}, {(largest.memory - RESERVED) / 2**30:g} GiB and {largest.gpu}"
         )
     return min(fitting, key=lambda each: (gpu == 0 and each.generation > _EVERYWHERE, each.weight)).name
+
+
+def of_jobs(compute: Compute, settings: Aws) -> str:
+    """Instance type of the jobs that prepare, evaluate, score, export and monitor; see `smallest`."""
+    return settings.instances.job or smallest(compute.cpu, compute.memory, 0, of="processing")
+
+
+def of_training(compute: Compute, settings: Aws) -> str:
+    """Instance type of the job that trains; see `smallest`."""
+    return settings.instances.training or smallest(compute.cpu, compute.memory, compute.gpu, of="training")

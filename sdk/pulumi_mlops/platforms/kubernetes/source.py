@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pulumi
@@ -10,6 +9,7 @@ import pulumi
 from mlops_runtime.code import digest_of_code, included_files
 from mlops_runtime.definition import DataDefinition
 from pulumi_mlops.platforms.definition import absolute
+from pulumi_mlops.platforms.revision import commit_of
 from pulumi_mlops.spec.code import Code
 
 
@@ -54,17 +54,5 @@ class Source:
         return found
 
     def commit(self) -> str | None:
-        """The last commit that touched the code, with `-dirty` where it has changes since; None without a repository.
-
-        Not the repository's newest commit: templates would change with every commit to anything.
-        """
-        commit = self._git("log", "-1", "--format=%H", "--", ".")
-        return (commit or None) and commit + ("-dirty" if self._git("status", "--porcelain", "--", ".") else "")
-
-    def _git(self, *arguments: str) -> str:
-        command = ["git", "-C", str(self._directory), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return done.stdout.strip() if done.returncode == 0 else ""
+        """The last commit that touched the code; see `revision.commit_of`."""
+        return commit_of(self._directory)

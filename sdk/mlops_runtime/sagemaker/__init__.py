@@ -1,0 +1,1 @@
+"""SageMaker's jobs: the contract between their containers and the runtime's commands."""

@@ -1,0 +1,103 @@
+"""What the roles of pipelines and their jobs must allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pulumi_mlops.platforms.aws import access, dataset, feature_store
+from pulumi_mlops.platforms.aws.account import Account
+from pulumi_mlops.platforms.aws.logs import OF_JOBS
+from pulumi_mlops.platforms.aws.roles import NAME, Allow
+from pulumi_mlops.platforms.base import PipelinePlan
+
+_JOBS: Final = "pipelines-*"
+"""Names of the jobs that pipelines start."""
+
+_NAMESPACES: Final = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
+
+
+def run_jobs(account: Account, called: Sequence[str], *, training: bool = False, tuning: bool = False) -> list[Allow]:
+    """Run jobs of the job image in the platform's network, as a pipeline and as its jobs, which have one role.
+
+    Arguments:
+        account: the account.
+        called: parts of the role's name.
+        training: whether there are training jobs besides processing jobs.
+        tuning: whether there are tuning jobs, which start training jobs.
+    """
+    kinds = ["processing-job", *(["training-job"] if training else []), *(["hyper-parameter-tuning-job"] * tuning)]
+    verbs = {
+        "processing-job": "ProcessingJob",
+        "training-job": "TrainingJob",
+        "hyper-parameter-tuning-job": "HyperParameterTuningJob",
+    }
+    allowed = [
+        Allow(
+            [f"sagemaker:{verb}{verbs[kind]}" for verb in ("Create", "Describe", "Stop")],
+            [account.arn("sagemaker", f"{kind}/{_JOBS}")],
+        )
+        for kind in kinds
+    ]
+    # Of a role that is made: one that exists has policies of its own.
+    own = account.arn("iam", f"role/{account.called(*called, limit=NAME)}")
+    return [
+        *allowed,
+        Allow(["sagemaker:AddTags"], [account.arn("sagemaker", f"{kind}/{_JOBS}") for kind in kinds]),
+        Allow(["iam:PassRole"], [own], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}),
+        # Metrics of a job's instances; CloudWatch knows no resources, but namespaces.
+        Allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": list(_NAMESPACES)}}),
+        # SageMaker makes the group with the first job of an account.
+        Allow(["logs:CreateLogGroup"], [account.arn("logs", f"log-group:{group}") for group in OF_JOBS]),
+        *access.write_logs(account, *OF_JOBS),
+        *access.pull_images(account, account.settings.images.job),
+        *access.join_network(account),
+        *access.use_key(account),
+    ]
+
+
+def run_pipeline(account: Account, plan: PipelinePlan, called: Sequence[str]) -> list[Allow]:
+    """All that a model's pipeline does, and its tasks: run jobs, read sources, write the store, record and register.
+
+    Arguments:
+        account: the account.
+        plan: the pipeline.
+        called: parts of the role's name.
+    """
+    model = plan.identity.name
+    sources = [f"snapshots/{name}/*" for name in plan.data.sources]
+    own = [
+        *(f"{folder}/{model}/*" for folder in ("runs", "bundles", "packages", "executions", "checkpoints")),
+        *sources,
+    ]
+    endpoints = [endpoint.name for endpoint in plan.endpoints]
+    served = [f"{folder}/{name}/*" for name in endpoints for folder in ("batch", "edge")]
+    given = [f"{folder}/{model}/*" for folder in ("definitions", "code")]
+    group = account.called(model)
+    return [
+        *run_jobs(account, called, training=True, tuning=plan.training.distribution is not None),
+        # Snapshots are kept as long as a bundle of any model was made of them, and champions are what endpoints serve.
+        *access.read_store(account, *own, *given, *served, "features/*", "bundles/*", "deployments/*"),
+        *access.write_store(account, *own, *served, "features/*"),
+        # Files of a step that is done again, snapshots whose retention has ended, bundles beyond keep_versions.
+        Allow(["s3:DeleteObject"], [account.object_arn(path) for path in (*own, *served, "features/*")]),
+        *dataset.read(account, plan.data),
+        *feature_store.read(account, plan.features),
+        *feature_store.write(account, plan.features),
+        *access.track(account),
+        Allow(["sagemaker:ListPipelineExecutions"], [account.arn("sagemaker", f"pipeline/{group}")]),
+        Allow(
+            ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"],
+            [
+                account.arn("sagemaker", f"model-package-group/{group}"),
+                account.arn("sagemaker", f"model-package/{group}/*"),
+            ],
+        ),
+        *access.pull_images(account, *_images(account)),
+    ]
+
+
+def _images(account: Account) -> list[str]:
+    """Images that a version's package names: SageMaker asks for them on the role's behalf."""
+    images = account.settings.images
+    return [image for image in (images.serving, images.serving_sklearn) if image is not None]
