@@ -274,6 +274,7 @@ class _Webhook:
             description=f"Alerts of {self._identity.name}",
             authorization_type="API_KEY",
             # A connection always sends a header; the credential is the address, and this only says who calls.
+            kms_key_identifier=account.key_arn,
             auth_parameters={"api_key": {"key": "X-MLOps-Source", "value": f"{account.prefix}/{self._identity.name}"}},
             opts=self._opts,
         )

@@ -30,7 +30,8 @@ def build(account: Account) -> pulumi.Output[str]:
         enable_key_rotation=True,
         deletion_window_in_days=_window(account),
         policy=pulumi.Output.json_dumps(policy(account)),
-        tags=account.tags("key"),
+        # EventBridge encrypts connections to webhooks only by keys with this tag.
+        tags={**account.tags("key"), "EventBridgeApiDestinations": "true"},
         opts=account.options(stored=True),
     )
     _alias(account, name, account.prefix, made, account.options())
@@ -82,8 +83,11 @@ def policy(account: Account) -> dict[str, Any]:
         _used("CloudWatchLogs", logs, ("kms:Encrypt", "kms:ReEncrypt*", "kms:DescribeKey", *_ENCRYPT), groups),
         _used("CloudTrail", "cloudtrail.amazonaws.com", _ENCRYPT[1:], trails),
         _used("CloudTrailLooksAtTheKey", "cloudtrail.amazonaws.com", ("kms:DescribeKey",), here),
-        # Alarms, rules and state machines publish to encrypted topics.
-        _used("Publishers", ["cloudwatch.amazonaws.com", "events.amazonaws.com"], _ENCRYPT, here),
+        # Alarms publish to encrypted topics, and topics send to encrypted queues.
+        _used("Publishers", ["cloudwatch.amazonaws.com", "sns.amazonaws.com"], _ENCRYPT, here),
+        # So do rules; EventBridge names no source to KMS (SNS Developer Guide, "Key management"), and the topics' own
+        # policies say whose rules may.
+        _used("Rules", "events.amazonaws.com", _ENCRYPT, {}),
         _used("LogsInBuckets", ["delivery.logs.amazonaws.com", "logging.s3.amazonaws.com"], _ENCRYPT, here),
     ]
     return {"Version": _VERSION, "Statement": statements}
@@ -109,7 +113,7 @@ def _used(
         "Principal": {"Service": services},
         "Action": list(actions),
         "Resource": "*",  # the key that the policy is of
-        "Condition": condition,
+        **({"Condition": condition} if condition else {}),
     }
 
 
