@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "schema": "spec:schema",
     "migrate": "spec:migrate",
     "preflight": "preflight:preflight",
+    "cost": "cost:cost",
     "check": "check:check",
     "compliance": "check:compliance",
     "rules": "policies:rules",

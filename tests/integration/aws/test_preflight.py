@@ -1,5 +1,5 @@
-"""`mlops preflight` on an account, by moto. What moto lacks is answered from records (`aws_kit.recorded`), named as such:
-quotas of SageMaker, the simulation of policies, opt-in of regions."""
+"""`mlops preflight` on an account, by moto. What moto lacks is answered from records (`aws_kit.recorded`), named as
+such: quotas of SageMaker, and the simulation of policies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 from moto import mock_aws
 
 from pulumi_mlops.cli.app import main
-from tests.aws_kit.recorded import Answer, recorded, refusal
+from tests.aws_kit.recorded import Answer, recorded
 from tests.unit.platforms.aws import kit
 
 QUOTAS = {
@@ -188,7 +188,8 @@ def test_what_is_missing_fails_with_what_mends_it(
         ),
         "image serving_sklearn": (
             f"{kit.ACCOUNT}.dkr.ecr.{kit.REGION}.amazonaws.com has no mlops/serving-sklearn:1",
-            "Build it (mlops image build serving-sklearn), push it, and name it in platform.aws.images.serving_sklearn.",
+            "Build it (mlops image build serving-sklearn), push it, and name it in "
+            "platform.aws.images.serving_sklearn.",
         ),
         "secret planes": (
             "is about to be deleted",

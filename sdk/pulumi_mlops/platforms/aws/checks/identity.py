@@ -15,7 +15,7 @@ def identity(asked: Asked) -> Check:
     try:
         caller = asked.clients.caller
     except AwsError as error:
-        remedies = ("aws sts get-caller-identity tells who you are to AWS.",)
+        remedies: tuple[str, ...] = ("aws sts get-caller-identity tells who you are to AWS.",)
         if settings.assume_role is not None:
             remedies = (
                 f"Have sts:AssumeRole on {settings.assume_role} allowed to you, and you trusted by it.",
