@@ -1,0 +1,107 @@
+"""A REST endpoint: an endpoint of SageMaker, which is Pulumi's from the start, with no model yet.
+
+Its containers answer predictions with 503 until the first version is deployed. From then on the state machine
+(`deployment`) owns which config the endpoint has, and Pulumi leaves that alone (`DEPLOYED`); alarms, scaling and
+monitors stay attached to the endpoint, and `destroy` removes it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from pulumi_mlops.platforms.aws import access, autoscaling, deployment, endpoint_names, logs
+from pulumi_mlops.platforms.aws.account import Account
+from pulumi_mlops.platforms.aws.hosting import Hosting, arguments
+from pulumi_mlops.platforms.aws.roles import Allow, Role, role
+from pulumi_mlops.platforms.base import BuiltEndpoint
+from pulumi_mlops.spec.endpoints import RestEndpoint
+from pulumi_mlops.spec.identity import Identity
+
+DEPLOYED: Final = ("endpointConfigName", "deploymentConfig")
+"""Properties of an endpoint that belong to its deployments."""
+
+_COMPONENT: Final = "endpoint"
+
+
+def build(
+    account: Account, parent: pulumi.Resource, name: str, settings: RestEndpoint, identity: Identity
+) -> BuiltEndpoint:
+    """Make a REST endpoint; it starts with no model."""
+    called = endpoint_names.endpoint(account, identity.name, settings.name)
+    serving = _role(account, parent, name, settings, identity)
+    hosting = Hosting(account, settings, identity, serving.arn)
+    # Models and configs never change: their names carry a digest, so that the next one is made before one is deleted.
+    immutable = account.called(identity.name, settings.name, hosting.digest())
+    group = logs.group(
+        account,
+        name,
+        endpoint_names.log_group(account, identity.name, settings.name),
+        parent=parent,
+        component=_COMPONENT,
+        identity=identity,
+    )
+    tags = account.tags(_COMPONENT, identity)
+    model = aws.sagemaker.Model(
+        name,
+        name=immutable,
+        tags=tags,
+        opts=account.options(parent=parent, needs=serving.needs),
+        **arguments(hosting.model({"Image": hosting.images["onnxruntime"]})),
+    )
+    request = hosting.config()
+    key = request.pop("KmsKeyId", None)
+    config = aws.sagemaker.EndpointConfiguration(
+        name,
+        name=immutable,
+        kms_key_arn=key,
+        production_variants=[arguments(hosting.variant(model.name))],
+        tags=tags,
+        opts=account.options(parent=parent),
+        **arguments(request),
+    )
+    endpoint = aws.sagemaker.Endpoint(
+        name,
+        name=called,
+        endpoint_config_name=config.name,
+        tags=tags,
+        opts=account.options(parent=parent, needs=[*serving.needs, group], ignore=DEPLOYED),
+    )
+    if settings.serverless is None:
+        autoscaling.build(account, parent, name, endpoint, called, hosting.scale, identity)
+    deployment.build(account, parent, name, hosting, endpoint, config)
+    # Known once the endpoint is there: whoever uses the address waits for it.
+    host = f"runtime.sagemaker.{account.region}.{account.domain}"
+    url = endpoint.name.apply(lambda found: f"https://{host}/endpoints/{found}/invocations")
+    return BuiltEndpoint(url=url, metrics_url=pulumi.Output.from_input(None))
+
+
+def _role(account: Account, parent: pulumi.Resource, name: str, settings: RestEndpoint, identity: Identity) -> Role:
+    group = endpoint_names.log_group(account, identity.name, settings.name)
+    images = account.settings.images
+    pulled = [image for image in (images.serving, images.serving_sklearn) if image is not None]
+    metrics = {"StringEquals": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/Endpoints"]}}
+    allow = [
+        *access.read_store(account, f"packages/{identity.name}/*"),
+        *access.use_key(account),
+        *access.pull_images(account, *pulled),
+        *access.write_logs(account, group),
+        # CloudWatch takes metrics for no resource, only for a namespace.
+        Allow(["cloudwatch:PutMetricData"], ["*"], metrics),
+    ]
+    if settings.serverless is None:
+        allow += access.join_network(account)
+    if settings.capture is not None:
+        allow += access.write_store(account, f"captures/{settings.name}/*")
+    return role(
+        account,
+        name,
+        "endpoint",
+        services=["sagemaker"],
+        allow=allow,
+        parent=parent,
+        called=[identity.name, settings.name, "endpoint"],
+        identity=identity,
+    )
