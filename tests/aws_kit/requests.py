@@ -462,6 +462,7 @@ TYPES: Final[Mapping[str, Type]] = {
         name="",
     ),
     "kms/keyPolicy": Type("kms", "PutKeyPolicy", name=""),
+    "pipes/pipe": Type("pipes", "CreatePipe"),
     "s3/bucket": Type(
         "s3",
         "CreateBucket",

@@ -74,6 +74,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "iam/role": Form("iam", "role/{name}", glob=True),
     "kms/alias": Form("kms", "{name}"),
     "kms/key": Form("kms", "key/{own}", id="own", own="uuid"),
+    "pipes/pipe": Form("pipes", "pipe/{name}"),
     "s3/bucket": Form("s3", "{name}", "bucket", glob=True),
     "sagemaker/dataQualityJobDefinition": _sagemaker("data-quality-job-definition"),
     "sagemaker/device": _sagemaker("device"),
@@ -179,6 +180,9 @@ _MORE: Final[Mapping[str, Callable[[Mapping[str, Any], Inputs, str, str], dict[s
         "trackingServerUrl": f"https://t-{made['id']}.{region}.experiments.sagemaker.aws",
     },
     "sns/topic": lambda made, inputs, account, region: {"owner": account},
+    "sqs/queue": lambda made, inputs, account, region: dict.fromkeys(
+        ("id", "url"), f"https://sqs.{region}.amazonaws.com/{account}/{made['name']}"
+    ),
     "secretsmanager/secretVersion": lambda made, inputs, account, region: {
         "arn": inputs.get("secretId", ""),
         "versionId": str(uuid.UUID(sha256(str(inputs.get("secretId")).encode()).hexdigest()[:32])),

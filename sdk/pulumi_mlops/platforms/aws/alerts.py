@@ -16,7 +16,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pulumi_mlops.platforms import naming
-from pulumi_mlops.platforms.aws import access, roles
+from pulumi_mlops.platforms.aws import access, roles, secrets
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.roles import Allow
 from pulumi_mlops.spec.identity import Identity
@@ -55,11 +55,8 @@ def problems(at: str, alerts: Sequence[Alert]) -> list[str]:
         kind = alert.webhook.partition(":")[0]
         if kind == "http":
             found.append(f"{field}.webhook: EventBridge calls https only; give the https address")
-        elif kind in ("env", "file"):
-            found.append(
-                f"{field}.webhook: {kind}: names something on one machine; put the address into AWS Secrets Manager "
-                "and write secret:NAME/KEY, or into the stack's configuration and write pulumi:KEY"
-            )
+        elif kind != "https" and (refusal := secrets.problem(alert.webhook)) is not None:
+            found.append(f"{field}.webhook: {refusal}")
     return found
 
 
@@ -223,14 +220,14 @@ class _Webhook:
         )
 
     def _queue(self, published: aws.sns.Topic) -> aws.sqs.Queue:
-        account, key = self._account, {"kms_master_key_id": self._account.key_arn}
+        account = self._account
         undelivered = aws.sqs.Queue(
             f"{self._name}-undelivered",
             name=account.called(*self._parts, "undelivered", limit=_QUEUE_NAME),
             message_retention_seconds=_KEPT_SECONDS,
             tags=self._tags,
+            kms_master_key_id=account.key_arn,
             opts=self._opts,
-            **key,
         )
         made = aws.sqs.Queue(
             self._name,
@@ -241,8 +238,8 @@ class _Webhook:
                 {"deadLetterTargetArn": undelivered.arn, "maxReceiveCount": _TRIES}
             ),
             tags=self._tags,
+            kms_master_key_id=account.key_arn,
             opts=self._opts,
-            **key,
         )
         send = {
             "Effect": "Allow",
@@ -299,7 +296,7 @@ class _Webhook:
         found = aws.secretsmanager.get_secret_version_output(
             secret_id=secret, opts=pulumi.InvokeOutputOptions(provider=self._account.provider, parent=self._parent)
         )
-        return pulumi.Output.secret(found.secret_string).apply(lambda text: _value(text, secret, key))
+        return pulumi.Output.secret(found.secret_string.apply(lambda text: _value(text, secret, key)))
 
 
 def _value(text: str, secret: str, key: str) -> str:
