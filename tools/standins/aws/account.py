@@ -1,0 +1,161 @@
+"""An AWS account that is a folder: a file for each resource, and a journal of what was done to them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from tools.console import ToolError
+
+
+class RefusedError(ToolError):
+    """What AWS would refuse."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A resource in the account.
+
+    Arguments:
+        type: Pulumi's type (`aws:kms/key:Key`).
+        id: its id in Pulumi.
+        inputs: as it was asked for.
+        outputs: what AWS made of it beside.
+    """
+
+    type: str
+    id: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Its type without package and class (`kms/key`)."""
+        return self.type.split(":")[1]
+
+
+class Account:
+    """What is there.
+
+    Arguments:
+        folder: where it is kept; it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._things, self._journal = folder / "things", folder / "journal.jsonl"
+        self._things.mkdir(parents=True, exist_ok=True)
+
+    def create(self, thing: Thing) -> None:
+        """Make a resource.
+
+        Raises:
+            RefusedError: one with its id is there.
+        """
+        if self._file(thing.type, thing.id).exists():
+            raise RefusedError(f"{thing.kind} {thing.id} exists already")
+        self._write("create", thing)
+
+    def change(self, thing: Thing) -> None:
+        """Give a resource other properties.
+
+        Raises:
+            RefusedError: it is not there.
+        """
+        self.find(thing.type, thing.id)
+        self._write("update", thing)
+
+    def delete(self, type_: str, id_: str) -> None:
+        """Take a resource away; without effect if it is not there.
+
+        Raises:
+            RefusedError: another one refers to it.
+        """
+        file = self._file(type_, id_)
+        if not file.exists():
+            return
+        thing = self.find(type_, id_)
+        if held := [f"{each.kind} {each.id}" for each in self.things() if _refers(each, thing)]:
+            raise RefusedError(f"{thing.kind} {thing.id} is in use by {', '.join(sorted(held))}")
+        file.unlink()
+        self._note("delete", thing)
+
+    def find(self, type_: str, id_: str) -> Thing:
+        """The resource of a type with an id.
+
+        Raises:
+            RefusedError: there is none.
+        """
+        file = self._file(type_, id_)
+        if not file.exists():
+            raise RefusedError(f"{type_.split(':')[1]} {id_} does not exist")
+        return Thing(**json.loads(file.read_text()))
+
+    def things(self, kind: str = "") -> list[Thing]:
+        """All resources, or those of a type (`kms/key`)."""
+        found = [Thing(**json.loads(file.read_text())) for file in sorted(self._things.glob("*.json"))]
+        return [each for each in found if kind in ("", each.kind)]
+
+    def journal(self) -> list[tuple[str, str, str]]:
+        """What was done: operation, type without package, and id, in order."""
+        lines = self._journal.read_text().splitlines() if self._journal.exists() else []
+        return [tuple(json.loads(line)) for line in lines]
+
+    def _write(self, operation: str, thing: Thing) -> None:
+        file = self._file(thing.type, thing.id)
+        draft = file.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(asdict(thing)))
+        draft.replace(file)
+        self._note(operation, thing)
+
+    def _note(self, operation: str, thing: Thing) -> None:
+        # One write to a file that is open for appending: several processes' lines don't mix.
+        with self._journal.open("a") as journal:
+            journal.write(json.dumps([operation, thing.kind, thing.id]) + "\n")
+
+    def _file(self, type_: str, id_: str) -> Path:
+        return self._things / f"{sha256(f'{type_} {id_}'.encode()).hexdigest()}.json"
+
+
+_NAMED = {
+    "cloudwatch/eventRule": ("rule",),
+    "cloudwatch/metricAlarm": ("alarmName",),
+    "ecr/repository": ("repository",),
+    "iam/role": ("role",),
+    "s3/bucket": ("bucket", "targetBucket", "s3BucketName"),
+    "sagemaker/endpointConfiguration": ("endpointConfigName",),
+    "sagemaker/model": ("modelName",),
+    "sagemaker/modelPackageGroup": ("modelPackageGroupName",),
+}
+"""Inputs in which others name a resource of a type, at any depth."""
+
+_LEFT = ("s3/bucketObject", "s3/bucketObjectv2")
+
+
+def _refers(other: Thing, thing: Thing) -> bool:
+    """Whether a resource can't be without another: it names it, or has its ARN or id."""
+    if (other.type, other.id) == (thing.type, thing.id):
+        return False
+    if thing.kind == "s3/bucket" and other.kind in _LEFT and thing.inputs.get("forceDestroy"):
+        return False  # emptied with it
+    own = {str(value) for value in (thing.outputs.get("arn"), thing.id) if value}
+    named = _NAMED.get(thing.kind)
+    names = own if named else set()
+    texts = {value for value in own if value.startswith("arn:") or not named}
+    return any(text in texts or (named and key in named and text in names) for key, text in _texts(other.inputs, ""))
+
+
+def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Every text in inputs, with the name of the field that it is in."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, key)
+    elif isinstance(value, str):
+        yield key, value
