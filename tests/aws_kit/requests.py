@@ -92,6 +92,22 @@ def _event_target(inputs: Inputs) -> Inputs:
     return {**about, "targets": [target]}
 
 
+def _dimensions(inputs: Inputs) -> Inputs:
+    """CloudWatch takes dimensions as a list of names and values."""
+
+    def listed(of: Inputs) -> Inputs:
+        given = of.get("dimensions")
+        if given is None:
+            return of
+        return {**of, "dimensions": [{"Name": name, "Value": value} for name, value in given.items()]}
+
+    queries = [
+        {**each, "metric": listed(each["metric"])} if "metric" in each else each
+        for each in inputs.get("metricQueries", [])
+    ]
+    return listed({**inputs, **({"metricQueries": queries} if queries else {})})
+
+
 def _budget(inputs: Inputs) -> Inputs:
     notifications = []
     for each in inputs.get("notifications", []):
@@ -279,6 +295,7 @@ _OBJECT: Final = Type(
     {"kmsKeyId": "SSEKMSKeyId", "websiteRedirect": "WebsiteRedirectLocation"},
     unsent=("etag", "forceDestroy", "sourceHash", "overrideProvider"),
     adapt=_s3_object,
+    name="",
 )
 _SSE: Final = "ServerSideEncryptionConfiguration"
 
@@ -370,6 +387,7 @@ TYPES: Final[Mapping[str, Type]] = {
             "metricQueries.metric.namespace": "Metric.Namespace",
             "metricQueries.metric.dimensions": "Metric.Dimensions",
         },
+        adapt=_dimensions,
     ),
     "ec2/defaultSecurityGroup": Type(
         "ec2",

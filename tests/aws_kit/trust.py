@@ -14,6 +14,7 @@ USERS: Final[Mapping[str, str]] = {
     "cloudtrail/trail": "cloudtrail",
     "cloudwatch/eventTarget": "events",
     "ec2/flowLog": "vpc-flow-logs",
+    "pipes/pipe": "pipes",
     "scheduler/schedule": "scheduler",
     "sfn/stateMachine": "states",
     **dict.fromkeys(

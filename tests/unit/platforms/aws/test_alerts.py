@@ -130,7 +130,7 @@ def test_a_secret_address_is_no_plain_text(receiver: dict[str, Any]) -> None:
 def test_what_aws_cannot_keep_is_refused(receiver: dict[str, Any], told: str) -> None:
     (found,) = alerts.problems("monitors.traffic", [Alert.model_validate(receiver)])
     assert found.startswith(told)
-    with pytest.raises(pulumi.RunError, match="min_interval|webhook"):
+    with pytest.raises(pulumi.RunError, match=r"min_interval|webhook"):
         declared([receiver])
 
 
