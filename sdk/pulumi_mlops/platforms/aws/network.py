@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, Final
 
@@ -133,13 +134,22 @@ def _subnets(account: Account, vpc: aws.ec2.Vpc, table: aws.ec2.RouteTable) -> l
         opts=pulumi.InvokeOutputOptions(parent=account.platform, provider=account.provider),
     )
     found = []
+
+    def zone(names: Sequence[str], i: int) -> str:
+        if i >= len(names):
+            raise pulumi.RunError(
+                f"platform.aws.network.zones: {settings.zones} asked for, and {account.region} has {len(names)} "
+                f"({', '.join(names)}); ask for fewer"
+            )
+        return names[i]
+
     for i, cidr in enumerate(subnets(settings.cidr, settings.zones)):
         name = f"{account.name}-private-{i}"
         subnet = aws.ec2.Subnet(
             name,
             vpc_id=vpc.id,
             cidr_block=cidr,
-            availability_zone=zones.names[i],
+            availability_zone=zones.names.apply(partial(zone, i=i)),
             map_public_ip_on_launch=False,
             tags=_named(account, account.called(f"private-{i}")),
             opts=account.options(),

@@ -28,6 +28,10 @@ COLD: Final = 90
 """Days after which logs move to colder storage; they are never deleted, like the audit log of the other platforms."""
 
 Statements = Sequence[Mapping[str, Any]]
+"""Statements of a bucket's policy."""
+
+Rules = Sequence[aws.s3.BucketLifecycleConfigurationRuleArgsDict]
+"""Rules of a bucket's lifecycle."""
 
 
 def build(account: Account) -> aws.s3.BucketPolicy:
@@ -67,10 +71,10 @@ def closed(
     *,
     component: str,
     statements: Statements = (),
-    rules: Statements = (),
+    rules: Rules = (),
     parent: pulumi.Resource | None = None,
     identity: Identity | None = None,
-    lock: Mapping[str, Any] | None = None,
+    lock: aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgsDict | None = None,
 ) -> aws.s3.BucketPolicy:
     """A bucket that only this account reaches, over TLS, encrypted by the platform's key, with earlier versions.
 
@@ -99,7 +103,6 @@ def closed(
         tags=account.tags(component, identity),
         opts=account.options(parent=parent, stored=True),
     )
-    default = {"sse_algorithm": "aws:kms", "kms_master_key_id": account.key_arn}
     versioning = aws.s3.BucketVersioning(
         name, bucket=made.bucket, versioning_configuration={"status": "Enabled"}, opts=opts
     )
@@ -108,7 +111,15 @@ def closed(
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=made.bucket,
-            rules=[{"apply_server_side_encryption_by_default": default, "bucket_key_enabled": True}],
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": {
+                        "sse_algorithm": "aws:kms",
+                        "kms_master_key_id": account.key_arn,
+                    },
+                    "bucket_key_enabled": True,
+                }
+            ],
             opts=opts,
         ),
         aws.s3.BucketPublicAccessBlock(
@@ -132,7 +143,7 @@ def closed(
     if lock is not None:
         parts.append(
             aws.s3.BucketObjectLockConfiguration(
-                name, bucket=made.bucket, rule={"default_retention": dict(lock)}, opts=after_versioning
+                name, bucket=made.bucket, rule={"default_retention": lock}, opts=after_versioning
             )
         )
     # S3 refuses two changes of a bucket's public access at a time.
@@ -224,7 +235,7 @@ def _writer(sid: str, service: str, action: str | list[str], resource: str, cond
     }
 
 
-def _housekeeping() -> list[dict[str, Any]]:
+def _housekeeping() -> Rules:
     return [
         {
             "id": "earlier-versions",
@@ -242,7 +253,7 @@ def _housekeeping() -> list[dict[str, Any]]:
     ]
 
 
-def _colder() -> dict[str, Any]:
+def _colder() -> aws.s3.BucketLifecycleConfigurationRuleArgsDict:
     return {
         "id": "colder",
         "status": "Enabled",

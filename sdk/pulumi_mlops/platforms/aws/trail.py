@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pulumi
 import pulumi_aws as aws
 
@@ -35,7 +33,7 @@ def build(account: Account, logs: pulumi.Resource) -> None:
     )
 
 
-def _objects(account: Account) -> dict[str, Any]:
+def _objects(account: Account) -> aws.cloudtrail.TrailAdvancedEventSelectorArgsDict:
     """Objects of the store and of evidence; never those of the logs, whose writing would be logged for ever."""
     starts = [storage.arn(account, account.bucket, ""), storage.arn(account, storage.evidence_prefix(account))]
     return _selector(
@@ -46,5 +44,7 @@ def _objects(account: Account) -> dict[str, Any]:
     )
 
 
-def _selector(name: str, category: str, *fields: dict[str, Any]) -> dict[str, Any]:
+def _selector(
+    name: str, category: str, *fields: aws.cloudtrail.TrailAdvancedEventSelectorFieldSelectorArgsDict
+) -> aws.cloudtrail.TrailAdvancedEventSelectorArgsDict:
     return {"name": name, "field_selectors": [{"field": "eventCategory", "equals": [category]}, *fields]}
