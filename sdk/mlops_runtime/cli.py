@@ -404,6 +404,9 @@ def job(
         list[str] | None, typer.Option(metavar="RUNTIME=IMAGE", help="Image that serves what runs on a runtime.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="SageMaker starts the job again if it interrupts it.")] = False,
+    overdue: Annotated[
+        str | None, typer.Option(metavar="SCHEDULE", help="Schedule that tells of overdue runs, to put off.")
+    ] = None,
 ) -> None:
     """Run steps in a job of SageMaker, one after the other: inputs `definition` and `code`, output `outputs.json`."""
     from mlops_runtime.sagemaker.container import Container
@@ -418,6 +421,7 @@ def job(
         admit=None if pipeline is None else Admit(pipeline, cooldown or None, None if new_data == "-" else new_data),
         images=dict(each.partition("=")[::2] for each in image or []),
         again=again,
+        overdue=overdue,
     ).work()
 
 

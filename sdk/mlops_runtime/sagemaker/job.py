@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mlops_runtime.errors import BadInputError, RejectedError, SignalledError, StepError
 from mlops_runtime.pipeline.single import run_step
-from mlops_runtime.sagemaker import package, turn
+from mlops_runtime.sagemaker import overdue, package, turn
 from mlops_runtime.sagemaker.container import Container
 from mlops_runtime.steps.base import Run
 
@@ -46,6 +46,7 @@ class Job:
         admit: for that one.
         images: image of the endpoints by the bundle's runtime (`onnxruntime`, `sklearn`), for the model's package.
         again: whether SageMaker starts the job again where it is interrupted.
+        overdue: schedule that tells of overdue runs, which a run that succeeds puts off; None: there is none.
     """
 
     container: Container
@@ -54,6 +55,7 @@ class Job:
     admit: Admit | None = None
     images: Mapping[str, str] = field(default_factory=dict)
     again: bool = False
+    overdue: str | None = None
     outputs: dict[str, Any] = field(default_factory=dict)
     """What is handed to the steps of the pipeline after it."""
 
@@ -93,6 +95,8 @@ class Job:
                 self._publish()
         if REGISTER in self.steps:
             self._end("Succeeded")
+            if self.outputs["status"] != "rejected":
+                self._put_off()
         if not self.container.is_training:
             self.container.write_outputs({"run": self.run.id, **self.outputs})
 
@@ -136,6 +140,15 @@ class Job:
             "approval": "Approved" if self.outputs["status"] == "approved" else "PendingManualApproval",
             "commit": self.run.git_commit or "none",
         }
+
+    def _put_off(self) -> None:
+        """Put off the alert of overdue runs; that this fails is told, and does not undo the run."""
+        if self.overdue is None:
+            return
+        try:
+            overdue.put_off(self.overdue)
+        except StepError as error:
+            self.run.progress(f"finish: {error}")
 
     def _end(self, status: Any) -> None:
         """Record how the run ended; a record that can't be made hides no failure."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from mlops_runtime.errors import BusyError, StepError
 
 EARLIER: Final = 9
-"""Time limits of a step for which a run waits at most: as long as the one before it may take, interruptions included."""
+"""Time limits of a step for which a run waits at most: as long as the one before it may take, interrupted or not."""
 
 _LOOK_EVERY: Final = 30.0
 

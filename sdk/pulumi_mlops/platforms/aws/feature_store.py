@@ -73,7 +73,7 @@ def problems(features: Features) -> list[str]:
 
 
 def definition(names: Names, features: Features) -> dict[str, Any] | None:
-    """The online store as the runtime reads it (`mlops_runtime.definition.FeatureGroups`); None where none is online."""
+    """The online store as the runtime reads it (`definition.FeatureGroups`); None where no view is online."""
     found = groups(names, features)
     return {"kind": "sagemaker", "groups": found} if found else None
 
@@ -117,25 +117,28 @@ def _group(
     keys: Sequence[str],
     allowed: Role,
 ) -> None:
-    chosen, text = account.settings.feature_store, "String"
-    online: dict[str, Any] = {
+    chosen = account.settings.feature_store
+    # Features are JSON: what a transform returns is not known before it runs, and the types know no truth values.
+    types = {identifier(keys): "String", TIMESTAMP: "Fractional", **dict.fromkeys(settings.features, "String")}
+    online: Any = {
         "enable_online_store": True,
         "security_config": {"kms_key_id": account.key_arn},
         "storage_type": chosen.storage,
     }
     if settings.ttl is not None:
         online["ttl_duration"] = {"unit": "Seconds", "value": round(settings.ttl.total_seconds())}
-    more: dict[str, Any] = {}
+    throughput: Any = None
+    history: Any = None
     if chosen.throughput is not None:
-        more["throughput_config"] = {
+        throughput = {
             "throughput_mode": "Provisioned",
             "provisioned_read_capacity_units": chosen.throughput.read,
             "provisioned_write_capacity_units": chosen.throughput.write,
         }
     elif chosen.storage == "Standard":
-        more["throughput_config"] = {"throughput_mode": "OnDemand"}
+        throughput = {"throughput_mode": "OnDemand"}
     if chosen.offline:
-        more["offline_store_config"] = {
+        history = {
             "s3_storage_config": {"s3_uri": f"{account.store_uri}/{OFFLINE}", "kms_key_id": account.key_arn},
             "table_format": "Iceberg",
         }
@@ -145,18 +148,14 @@ def _group(
         description=f"Latest values of the view {view}",
         record_identifier_feature_name=identifier(keys),
         event_time_feature_name=TIMESTAMP,
-        feature_definitions=[
-            {"feature_name": identifier(keys), "feature_type": text},
-            {"feature_name": TIMESTAMP, "feature_type": "Fractional"},
-            # As JSON: what a transform returns is not known before it runs, and the three types know no truth values.
-            *({"feature_name": feature, "feature_type": text} for feature in settings.features),
-        ],
+        feature_definitions=[{"feature_name": feature, "feature_type": kind} for feature, kind in types.items()],
         online_store_config=online,
+        offline_store_config=history,
+        throughput_config=throughput,
         role_arn=allowed.arn,
         tags=account.tags("feature-store"),
         # Its name is taken as long as it is there.
         opts=account.options(parent=parent, needs=allowed.needs, delete_before_replace=True),
-        **more,
     )
 
 

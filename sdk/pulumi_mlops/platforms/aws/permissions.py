@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from pulumi_mlops.platforms.aws import access, dataset, feature_store
+from pulumi_mlops.platforms.aws import access, dataset, feature_store, pipeline
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.logs import OF_JOBS
 from pulumi_mlops.platforms.aws.roles import NAME, Allow
@@ -94,6 +94,22 @@ def run_pipeline(account: Account, plan: PipelinePlan, called: Sequence[str]) ->
             ],
         ),
         *access.pull_images(account, *_images(account)),
+        *_put_off(account, model),
+    ]
+
+
+def _put_off(account: Account, model: str) -> list[Allow]:
+    """Put off the schedule that tells of overdue runs, which keeps its own role."""
+    schedule = pipeline.overdue(account, model)
+    role = account.settings.roles.events or account.arn(
+        "iam", f"role/{account.called(model, pipeline.OVERDUE, limit=NAME)}"
+    )
+    return [
+        Allow(
+            ["scheduler:GetSchedule", "scheduler:UpdateSchedule"],
+            [account.arn("scheduler", f"schedule/default/{schedule}")],
+        ),
+        Allow(["iam:PassRole"], [role], {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}),
     ]
 
 

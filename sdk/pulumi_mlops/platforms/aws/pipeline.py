@@ -20,6 +20,7 @@ from mlops_runtime.sagemaker.turn import EARLIER
 from pulumi_mlops.platforms.aws import instances, jobs
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.jobs import RUN_ID, Job, Spot, Value, join, output, parameter
+from pulumi_mlops.platforms.aws.names import Names
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.spec.endpoints import RestEndpoint
 
@@ -34,6 +35,12 @@ NONE: Final = "-"
 PARAMETERS: Final = {TRIGGER: "manual", REQUESTED_BY: "console", COOLDOWN: "0", NEW_DATA: NONE}
 """Parameters of a pipeline: what started it, who asked for it, seconds since the last run's start below which it is not
 admitted (0: always is), and the source that must have new data."""
+
+OVERDUE: Final = "overdue"
+"""Last part of the name of the schedule that tells of overdue runs."""
+
+_SCHEDULE: Final = 64
+"""Longest name of a schedule."""
 
 PREPARE: Final = "prepare"
 TRAIN: Final = "train"
@@ -99,7 +106,7 @@ def document(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _prepare(pipeline: Pipeline) -> dict[str, Any]:
-    more = [
+    more: list[Value] = [
         *("--pipeline", pipeline.name),
         *("--cooldown", parameter(COOLDOWN)),
         *("--new-data", parameter(NEW_DATA)),
@@ -109,7 +116,8 @@ def _prepare(pipeline: Pipeline) -> dict[str, Any]:
 
 def _evaluate(pipeline: Pipeline) -> dict[str, Any]:
     images = images_by_runtime(pipeline.account, pipeline.plan)
-    more = [word for runtime, image in images.items() for word in ("--image", f"{runtime}={image}")]
+    more: list[Value] = [word for runtime, image in images.items() for word in ("--image", f"{runtime}={image}")]
+    more += ["--overdue", overdue(pipeline.account, pipeline.model)]
     return _processing(pipeline, EVALUATE, _EVALUATE, more, limits=len(_EVALUATE), after=[TRAIN])
 
 
@@ -160,6 +168,12 @@ def _register(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
+def overdue(names: Names, model: str) -> str:
+    """Name of the schedule that tells of overdue runs, where `retraining.overdue` is set: a run that succeeds puts it
+    off, and looks for it either way."""
+    return names.called(model, OVERDUE, limit=_SCHEDULE)
+
+
 def images_by_runtime(account: Account, plan: PipelinePlan) -> dict[str, str]:
     """Image of a version's package by what the version runs on. Versions that no image of an endpoint serves are
     refused, unless there is no endpoint: then the job image scores and exports them."""
@@ -200,5 +214,12 @@ _LONGEST: Final = timedelta(days=5)
 
 def _arguments(pipeline: Pipeline, steps: Sequence[str], more: Sequence[Value]) -> list[Value]:
     commit = [] if pipeline.commit is None else ["--git-commit", pipeline.commit]
-    asked = ["--run-id", RUN_ID, "--trigger", parameter(TRIGGER), "--requested-by", parameter(REQUESTED_BY)]
+    asked: list[Value] = [
+        "--run-id",
+        RUN_ID,
+        "--trigger",
+        parameter(TRIGGER),
+        "--requested-by",
+        parameter(REQUESTED_BY),
+    ]
     return ["job", *steps, *asked, *commit, *more]

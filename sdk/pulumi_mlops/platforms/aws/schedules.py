@@ -103,7 +103,9 @@ def start(
                 "role_arn": role.arn,
                 "sagemaker_pipeline_parameters": {
                     "pipeline_parameters": [{"name": key, "value": value} for key, value in parameters.items()]
-                },
+                }
+                if parameters
+                else None,
                 "retry_policy": {
                     "maximum_event_age_in_seconds": round(_LATE.total_seconds()),
                     "maximum_retry_attempts": _ATTEMPTS,

@@ -49,7 +49,7 @@ def reference(names: Names, declared: str) -> str:
 
 def build(account: Account, references: Iterable[str]) -> list[pulumi.Resource]:
     """The secrets that some references need and that are not there yet: those of the stack's configuration."""
-    made = []
+    made: list[pulumi.Resource] = []
     for declared in dict.fromkeys(references):
         kind, _, rest = declared.partition(":")
         called = _called(account, rest)
@@ -69,7 +69,7 @@ def build(account: Account, references: Iterable[str]) -> list[pulumi.Resource]:
         version = aws.secretsmanager.SecretVersion(
             name,
             secret_id=secret.id,
-            secret_string=pulumi.Output.secret(pulumi.Output.json_dumps({_KEY: value})),
+            secret_string=pulumi.Output.json_dumps({_KEY: value}),
             opts=account.options(),
         )
         made.append(version)
