@@ -39,7 +39,7 @@ def problems(spec: Spec) -> list[str]:
         *_unused(spec, settings),
         *governance.problems(spec.governance, spec.identity, settings),
         *dataset.problems(spec.data),
-        *feature_store.problems(spec.features, settings),
+        *feature_store.problems(spec.features),
         *training.problems(planned, settings),
         *retraining.problems(spec.retraining, spec.data),
     ]
