@@ -72,8 +72,8 @@ def lock_days(retention: timedelta) -> int:
 def definition(account: Account, bucket: str) -> dict[str, Any]:
     """The state machine that copies an object of the store, as the event names it, under the same key."""
     retry = {
-        # S3, KMS and Step Functions themselves may be busy; what is not allowed stays so, and fails at once.
-        "ErrorEquals": ["S3.SlowDownException", "S3.InternalErrorException", "S3.SdkClientException", "States.Timeout"],
+        # Most errors of S3 have one name in Step Functions (S3.S3Exception), whether they pass or not.
+        "ErrorEquals": ["States.TaskFailed", "States.Timeout"],
         "IntervalSeconds": _FIRST_WAIT,
         "BackoffRate": 2,
         "MaxAttempts": _RETRIES,
@@ -90,7 +90,11 @@ def definition(account: Account, bucket: str) -> dict[str, Any]:
                     "Bucket": bucket,
                     "CopySource.$": "States.Format('{}/{}', $.detail.bucket.name, $.detail.object.key)",
                     "Key.$": "$.detail.object.key",
+                    # Kept with the object, and asked for where objects are locked.
+                    "ChecksumAlgorithm": "SHA256",
                 },
+                # What was copied is the execution's output, not S3's answer.
+                "ResultPath": None,
                 "TimeoutSeconds": 900,
                 "Retry": [retry],
                 "End": True,
