@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from pulumi_mlops.platforms.aws import (
-    dataset,
-    endpoint,
-    feature_store,
-    governance,
-    monitor,
-    retraining,
-    secrets,
-    training,
-)
+from pulumi_mlops.platforms.aws import endpoint, governance, monitor, retraining, secrets, training
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.platforms.references import references
 from pulumi_mlops.spec.aws import Aws
@@ -32,23 +23,20 @@ def problems(spec: Spec) -> list[str]:
     settings = spec.platform.aws
     if settings is None:
         return []
-    planned = PipelinePlan.of(spec)
     found = [
         *_production(spec, settings),
         *_references(spec),
         *_unused(spec, settings),
         *governance.problems(spec.governance, spec.identity, settings),
-        *dataset.problems(spec.data),
-        *feature_store.problems(spec.features),
-        *training.problems(planned, settings),
+        *training.problems(PipelinePlan.of(spec), settings),
         *retraining.problems(spec.retraining, spec.data),
     ]
     for i, declared in enumerate(spec.endpoints):
         found += endpoint.problems(declared, settings, f"endpoints[{i}]")
     served = {each.name: each for each in spec.endpoints if isinstance(each, RestEndpoint)}
-    for i, watched in enumerate(spec.monitors):
+    for watched in spec.monitors:
         retrain = watched.name in spec.retraining.triggers.drift
-        found += monitor.problems(watched, served[watched.endpoint], f"monitors[{i}]", retrain=retrain)
+        found += monitor.problems(watched, served[watched.endpoint], retrain=retrain)
     return list(dict.fromkeys(found))
 
 
