@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import regex
@@ -189,10 +190,11 @@ def _machine(thing: Thing, world: World) -> Iterator[str]:
         if state["Type"] != "Task":
             continue
         yield from (f"state {name}: {each}" for each in _task(state, state.get("QueryLanguage", language)))
-        if role is not None and (action := _action(state["Resource"])) is not None:
+        if role is not None:
             granted = [a for each in statements for a in _listed(each.get("Action", []))]
-            if not any(regex.fullmatch(a.replace("*", ".*"), action, regex.IGNORECASE) for a in granted):
-                yield f"state {name}: the role does not allow {action}"
+            for action in _needed(state["Resource"]):
+                if not any(fnmatchcase(action.lower(), each.lower()) for each in granted):
+                    yield f"state {name}: the role does not allow {action}"
 
 
 def _states(definition: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -258,18 +260,21 @@ _ACTIONS: Final[Mapping[str, str]] = {
 """Optimised integrations, and the action that each needs."""
 
 _PREFIXES: Final = {"eventbridge": "events", "sfn": "states", "cloudwatchlogs": "logs"}
-_ACTION_NAMES: Final = {
-    "s3:HeadObject": "s3:GetObject",
-    "s3:ListObjectsV2": "s3:ListBucket",
+_ACTION_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "s3:CopyObject": ("s3:GetObject", "s3:PutObject"),
+    "s3:HeadObject": ("s3:GetObject",),
+    "s3:ListObjectsV2": ("s3:ListBucket",),
 }
+"""Operations whose actions have other names."""
 
 
-def _action(resource: str) -> str | None:
+def _needed(resource: str) -> tuple[str, ...]:
+    """The actions that a task's integration needs."""
     match = _TASK.fullmatch(resource)
     if match is None:
-        return _ACTIONS.get(resource)
+        return (_ACTIONS[resource],) if resource in _ACTIONS else ()
     action = f"{_PREFIXES.get(match[1], match[1])}:{match[2][0].upper()}{match[2][1:]}"
-    return _ACTION_NAMES.get(action, action)
+    return _ACTION_NAMES.get(action, (action,))
 
 
 def _listed(value: Any) -> list[str]:

@@ -41,6 +41,13 @@ IDENTITY: Final = ("iam/policy", "iam/rolePolicy")
 """Types whose document says what somebody may, not who may something."""
 
 WIDE: Final[Mapping[str, str]] = {
+    "application-autoscaling:DescribeScalableTargets": "knows no resource",
+    "application-autoscaling:DescribeScalingPolicies": "knows no resource",
+    "cloudtrail:DescribeTrails": "knows no resource",
+    "kms:ListAliases": "knows no resource",
+    "sagemaker:ListModelPackages": "knows no resource",
+    "ssm:DescribeParameters": "knows no resource",
+    "states:ValidateStateMachineDefinition": "judges a text, which is no resource",
     "ecr:GetAuthorizationToken": "a token is for the registry as a whole",
     "cloudwatch:PutMetricData": "knows no resource; the condition key cloudwatch:namespace narrows it",
     "logs:CreateLogDelivery": "vended log delivery of Step Functions knows no resource",
@@ -51,6 +58,7 @@ WIDE: Final[Mapping[str, str]] = {
     "logs:PutResourcePolicy": "vended log delivery of Step Functions: policies of the account",
     "logs:DescribeResourcePolicies": "vended log delivery of Step Functions: policies of the account",
     "logs:DescribeLogGroups": "vended log delivery of Step Functions: lists the groups of the account",
+    "ec2:Describe*": "the delivery role reads what `up` compares; EC2 knows no resource for it",
     "ec2:CreateNetworkInterface": "SageMaker's jobs in a VPC; EC2 has no id before it is made",
     "ec2:CreateNetworkInterfacePermission": "SageMaker's jobs in a VPC; no id before it is made",
     "ec2:DeleteNetworkInterface": "SageMaker's jobs in a VPC; ids are AWS's",
@@ -223,14 +231,13 @@ def _resources(document: Document, statement: Mapping[str, Any]) -> Iterator[str
         return
     fitting = set()
     for action in texts(statement.get("Action", [])):
+        if "*" in resources:
+            fitting.add("*")
+            if action not in WIDE:
+                yield f"{action} is allowed on *"
+            continue
         for name in expanded(action):
-            kinds = _kinds(name)
-            if "*" in resources:
-                if name not in WIDE:
-                    yield f"{name} is allowed on *"
-                fitting.add("*")
-                continue
-            found = {arn for arn in resources if any(_fits(arn, *kind) for kind in kinds)}
+            found = {arn for arn in resources if any(_fits(arn, *kind) for kind in _kinds(name))}
             if not found:
                 yield f"{name} is about none of {', '.join(resources)}"
             fitting |= found
@@ -253,34 +260,37 @@ def expanded(action: str) -> tuple[str, ...]:
     return tuple(f"{service}:{each}" for each in known if fnmatchcase(each, name.lower()))
 
 
+@cache
 def _kinds(action: str) -> list[tuple[str, str]]:
-    """Kinds of resources that an action is about, each with a form of its ARN."""
+    """Kinds of resources that an action is about, each with a form of its ARN, as a pattern."""
     service, _, name = action.partition(":")
     found = _reference()[service]
-    kinds = found["Actions"][name.lower()].get("Resources", [])
-    return [
-        (kind, form) for kind in kinds if kind in found["Resources"] for form in found["Resources"][kind]["ARNFormats"]
-    ]
-
-
-_FILLED: Final = {
-    "${Partition}": "aws(-cn|-us-gov)?",
-    "${Region}": "[a-z0-9*-]*",
-    "${Account}": r"([0-9]{12}|\*)?",
-    "${RelativeId}": ".*",
-}
-
-
-@cache
-def _form_of(form: str) -> Any:
-    pattern = form
-    for name, value in _FILLED.items():
-        pattern = pattern.replace(name, value)
-    return regex.compile(regex.sub(r"\$\{[^}]*\}", ".*", pattern))
+    forms = {kind.lower(): each["ARNFormats"] for kind, each in found["Resources"].items()}
+    kinds = [kind.lower() for kind in found["Actions"][name.lower()].get("Resources", [])]
+    return [(kind, regex.sub(r"\$\{[^}]*\}|\.\*", "*", form)) for kind in kinds for form in forms.get(kind, [])]
 
 
 def _fits(arn: str, kind: str, form: str) -> bool:
-    if _form_of(form).fullmatch(arn) is None:
+    """Whether an ARN (a pattern) can be that of a resource of a kind."""
+    if not overlap(arn, form):
         return False
     # The reference writes a bucket and an object alike, as anything.
-    return not form.endswith(":s3:::.*") or ("/" in arn) == (kind == "object")
+    return not form.endswith(":s3:::*") or ("/" in arn) == (kind == "object")
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether a text can match both of two patterns (`*` any characters, `?` one)."""
+
+    @cache
+    def meet(i: int, j: int) -> bool:
+        if i == len(one) and j == len(other):
+            return True
+        if i < len(one) and one[i] == "*":
+            return meet(i + 1, j) or (j < len(other) and meet(i, j + 1))
+        if j < len(other) and other[j] == "*":
+            return meet(i, j + 1) or (i < len(one) and meet(i + 1, j))
+        if i == len(one) or j == len(other):
+            return False
+        return (one[i] == other[j] or "?" in (one[i], other[j])) and meet(i + 1, j + 1)
+
+    return meet(0, 0)

@@ -13,6 +13,8 @@ from tests.aws_kit.world import Thing, World
 LATER: Final[Mapping[str, str]] = {
     "logs:*:log-group:/aws/sagemaker/*": "SageMaker makes the log groups of its jobs, account-wide",
     "logs:*:log-group:/aws/vendedlogs/*": "vended logs of state machines",
+    "application-autoscaling:*:scalable-target/*": "AWS gives the ids of targets",
+    "ec2:*:network-interface/*": "interfaces of SageMaker's jobs in the VPC",
     "sagemaker:*:processing-job/*": "jobs are made by the pipeline",
     "sagemaker:*:training-job/*": "jobs are made by the pipeline",
     "sagemaker:*:hyper-parameter-tuning-job/*": "jobs are made by the pipeline",

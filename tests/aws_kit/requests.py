@@ -89,6 +89,9 @@ def _event_target(inputs: Inputs) -> Inputs:
     target["id"] = target.pop("targetId", "terraform-20260101000000000000000001")
     if "sagemakerPipelineTarget" in target:
         target["sageMakerPipelineParameters"] = target.pop("sagemakerPipelineTarget")
+    if "inputPaths" in target.get("inputTransformer", {}):
+        transformer = dict(target["inputTransformer"])
+        target["inputTransformer"] = {"inputPathsMap": transformer.pop("inputPaths"), **transformer}
     return {**about, "targets": [target]}
 
 
@@ -308,7 +311,7 @@ TYPES: Final[Mapping[str, Type]] = {
     "appautoscaling/scheduledAction": Type(
         "application-autoscaling", "PutScheduledAction", {"name": "ScheduledActionName"}
     ),
-    "appautoscaling/target": Type("application-autoscaling", "RegisterScalableTarget"),
+    "appautoscaling/target": Type("application-autoscaling", "RegisterScalableTarget", name=""),
     "budgets/budget": Type(
         "budgets",
         "CreateBudget",

@@ -79,8 +79,14 @@ def _text(value: str, shape: Shape, path: str) -> Iterator[str]:
         return
     yield from _sized(len(value), limits, path, "characters")
     pattern = limits.get("pattern")
-    if pattern is not None and regex.fullmatch(pattern, value, flags=regex.DOTALL, timeout=_SECONDS) is None:
+    if pattern is not None and _compiled(pattern).fullmatch(value, timeout=_SECONDS) is None:
         yield f"{path}: {value!r} does not match {pattern}"
+
+
+@cache
+def _compiled(pattern: str) -> Any:
+    # Java writes what is beyond 16 bits as pairs.
+    return regex.compile(pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"), regex.DOTALL)
 
 
 def _sized(size: float, limits: dict[str, Any], path: str, unit: str) -> Iterator[str]:
