@@ -10,7 +10,7 @@ import typer
 from pulumi_mlops.cli.output import Failure, print_json, print_text, style
 from pulumi_mlops.cli.stack import DEFAULT_SPEC, AsJson, Environment, SpecFile, Stack, on_a_stack
 from pulumi_mlops.cli.tables import ago, print_facts, print_table
-from pulumi_mlops.cli.versions import STATUS_STYLES, show_version, show_versions
+from pulumi_mlops.cli.versions import STATUS_STYLES, origins, show_lineage, show_version, show_versions
 
 if TYPE_CHECKING:
     from mlops_runtime.pipeline.records import RunRecord
@@ -86,33 +86,10 @@ def lineage(
     manifest = stack.bundle_manifest(version) or {}
     tracked = stack.tracking.run(found.run_id)
     run = records.read(stack.store, stack.model, found.run_id)
-    tags = found.tags
-    shown: dict[str, dict[str, Any]] = {
-        "version": {
-            "model": stack.model,
-            "version": version,
-            "status": tags.get("status"),
-            "reason": tags.get("reason") or None,
-            "created_at": found.created_at,
-            "digest": tags.get("digest"),
-            "runtime": tags.get("runtime"),
-            "fallback_reason": tags.get("fallback_reason"),
-        },
-        "run": {
-            "run": found.run_id,
-            "trigger": run.trigger if run else None,
-            "requested_by": run.requested_by if run else None,
-            "started_at": run.started_at if run else None,
-            "finished_at": run.finished_at if run else None,
-            "tracking_run": found.tracking_run,
-        },
-        "code": {"commit": tags.get("commit") or None, "code": tags.get("code")},
-        "data": {name.removeprefix("data."): tag for name, tag in tags.items() if name.startswith("data.")},
-        "features": {item["name"]: item["dtype"] for item in manifest.get("inputs", [])},
-        "parameters": tracked.params if tracked else {},
-        "metrics": manifest.get("metrics") or (tracked.metrics if tracked else {}),
-        "environment": manifest.get("environment") or {},
-    }
+    facts = None
+    if run is not None:
+        facts = {name: getattr(run, name) for name in ("trigger", "requested_by", "started_at", "finished_at")}
+    shown = origins(stack.model, found, manifest, tracked, facts)
     audit = [asdict(entry) for entry in reversed(stack.control.audit_log(subject=f"{stack.model}/{version}"))]
     served = [
         change.model_dump(mode="json", include={"endpoint", "action", "deployed_at", "by", "reason"})
@@ -120,22 +97,7 @@ def lineage(
         for change in deployments.history(stack.store, endpoint.name)
         if change.version == version
     ]
-    if as_json:
-        print_json({**shown, "decisions": audit, "deployments": served})
-        return
-    for section, facts in shown.items():
-        if facts:
-            print_text(style(section, "bold"))
-            print_facts(facts)
-    if audit:
-        print_text(style("decisions", "bold"))
-        print_table(("at", "who", "did", "details"), [(e["at"], e["actor"], e["action"], e["details"]) for e in audit])
-    if served:
-        print_text(style("deployments", "bold"))
-        print_table(
-            ("at", "endpoint", "action", "by", "reason"),
-            [(item["deployed_at"], item["endpoint"], item["action"], item["by"], item["reason"]) for item in served],
-        )
+    show_lineage(shown, audit, served, as_json=as_json)
 
 
 def _show_run(stack: Stack, record: RunRecord, as_json: bool) -> None:

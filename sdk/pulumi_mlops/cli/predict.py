@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +16,9 @@ from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text, s
 from pulumi_mlops.cli.stack import DEFAULT_SPEC, AsJson, Environment, SpecFile, Stack, on_a_stack
 from pulumi_mlops.cli.tables import print_table
 from pulumi_mlops.spec.endpoints import RestEndpoint
+
+if TYPE_CHECKING:
+    from pulumi_mlops.spec.model import Spec
 
 _POLL_SECONDS: Final = 0.2
 _SHOWN_INPUTS: Final = 5
@@ -40,20 +44,44 @@ def predict(
     if sample == (data is not None):
         raise Failure("give either --data or --sample", code=ExitCode.USAGE)
     stack = Stack.open(spec, environment)
-    settings = _endpoint(stack, endpoint)
+    settings = endpoint_of(stack.spec, endpoint)
     metadata = _served(stack, settings, wait)
-    columns = _sample(stack, int(metadata["versions"][0])) if sample else columns_of(_document(data or ""))
-    datatypes = {item["name"]: item["datatype"] for item in metadata["inputs"]}
-    request = {"inputs": [_tensor(name, values, datatypes.get(name)) for name, values in columns.items()]}
+    if sample:
+        number = int(metadata["versions"][0])
+        columns = sample_of(stack.bundle_manifest(number), number)
+    else:
+        columns = columns_of(document_of(data or ""))
+    request = request_of(columns, {item["name"]: item["datatype"] for item in metadata["inputs"]})
     status, answer = ask(
         settings.port, f"/v2/models/{stack.model}/infer", request, token=_token(stack, settings), timeout=60.0
     )
     if status != 200:
         told = answer.get("error", answer) if isinstance(answer, dict) else answer
         raise Failure(f"endpoint {settings.name} answered {status}: {told}", status=status)
-    predictions = _predictions(answer, stack.bundle_manifest(int(answer["model_version"])))
+    manifest = stack.bundle_manifest(int(answer["model_version"]))
+    show_predictions(settings.name, columns, answer, manifest, as_json=as_json)
+
+
+def show_predictions(
+    endpoint: str,
+    columns: dict[str, list[Any]],
+    answer: dict[str, Any],
+    manifest: dict[str, Any] | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Show an endpoint's answer.
+
+    Arguments:
+        endpoint: name of the endpoint.
+        columns: what was asked.
+        answer: the answer (Open Inference Protocol, version 2).
+        manifest: what the version's bundle says, for the names of classes.
+        as_json: print JSON.
+    """
+    predictions = _predictions(answer, manifest)
     outcome = {
-        "endpoint": settings.name,
+        "endpoint": endpoint,
         "model": answer["model_name"],
         "version": int(answer["model_version"]),
         "predictions": predictions,
@@ -68,7 +96,17 @@ def predict(
     ]
     headings = [*shown, *(f"→ {name}" for name in predictions[0])] if predictions else shown
     print_table(headings, rows)
-    print_text(style(f"{outcome['model']} version {outcome['version']}, endpoint {settings.name}", "dim"))
+    print_text(style(f"{outcome['model']} version {outcome['version']}, endpoint {endpoint}", "dim"))
+
+
+def request_of(columns: dict[str, list[Any]], datatypes: Mapping[str, str]) -> dict[str, Any]:
+    """A request for predictions (Open Inference Protocol, version 2).
+
+    Arguments:
+        columns: values by input.
+        datatypes: datatypes of the inputs, as far as they are known; of others they are told from the values.
+    """
+    return {"inputs": [_tensor(name, values, datatypes.get(name)) for name, values in columns.items()]}
 
 
 def columns_of(document: Any) -> dict[str, list[Any]]:
@@ -96,7 +134,13 @@ def columns_of(document: Any) -> dict[str, list[Any]]:
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _document(data: str) -> Any:
+def document_of(data: str) -> Any:
+    """What `--data` gives: JSON, a file's or standard input's.
+
+    Raises:
+        Failure: it is not JSON.
+        OSError: the file can't be read.
+    """
     if data == "-":
         text, where = sys.stdin.read(), "standard input"
     elif data.startswith("@"):
@@ -109,8 +153,13 @@ def _document(data: str) -> Any:
         raise Failure(f"{where} is not JSON: {error}", code=ExitCode.USAGE) from None
 
 
-def _endpoint(stack: Stack, name: str | None) -> RestEndpoint:
-    known = [endpoint for endpoint in stack.spec.endpoints if isinstance(endpoint, RestEndpoint)]
+def endpoint_of(spec: Spec, name: str | None) -> RestEndpoint:
+    """A REST endpoint of a spec, or its first.
+
+    Raises:
+        Failure: there is none, or none of this name.
+    """
+    known = [endpoint for endpoint in spec.endpoints if isinstance(endpoint, RestEndpoint)]
     for endpoint in known:
         if name in (None, endpoint.name):
             return endpoint
@@ -141,8 +190,12 @@ def _served(stack: Stack, endpoint: RestEndpoint, wait: float) -> dict[str, Any]
         time.sleep(_POLL_SECONDS)
 
 
-def _sample(stack: Stack, version: int) -> dict[str, list[Any]]:
-    manifest = stack.bundle_manifest(version)
+def sample_of(manifest: dict[str, Any] | None, version: int) -> dict[str, list[Any]]:
+    """Rows that a version carries.
+
+    Raises:
+        Failure: it carries none.
+    """
     inputs: dict[str, list[Any]] = (manifest or {}).get("sample", {}).get("inputs") or {}
     if not inputs:
         raise Failure(f"version {version} carries no sample", hint="Give rows with --data.")

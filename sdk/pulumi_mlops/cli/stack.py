@@ -1,6 +1,7 @@
 """The stack that a spec describes, as the commands that look after it find it: on this machine; no Pulumi needed.
 
-A command on a stack in a cluster goes on in `cli.cluster`, as soon as it opens the stack.
+A command on a stack in a cluster goes on in `cli.cluster`, and one in an AWS account in `cli.aws`, as soon as it opens
+the stack.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, ParamSpec, TypeVar
 
 import typer
 
@@ -32,15 +34,21 @@ Environment = Annotated[str | None, typer.Option("--environment", "-e", help="Ov
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_SPEC = Path("mlops.yaml")
 
+_ELSEWHERE: Final = {
+    "kubernetes": "pulumi_mlops.cli.cluster.commands",
+    "aws": "pulumi_mlops.cli.aws.commands",
+}
+"""Modules of the commands on stacks that are not on this machine, by the kind of their platform."""
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class _InAClusterError(Exception):
+class _ElsewhereError(Exception):
     """The stack is not on this machine."""
 
     def __init__(self, spec: Spec) -> None:
-        super().__init__("the stack is in a cluster")
+        super().__init__(f"the stack is on the platform {spec.platform.kind}")
         self.spec = spec
 
 
@@ -52,9 +60,8 @@ def on_a_stack(command: Callable[_P, _R]) -> Callable[_P, _R | None]:
         try:
             try:
                 return command(*args, **kwargs)
-            except _InAClusterError as found:
-                from pulumi_mlops.cli.cluster import commands
-
+            except _ElsewhereError as found:
+                commands = import_module(_ELSEWHERE[found.spec.platform.kind])
                 commands.run(command.__name__, found.spec, kwargs)
                 return None
         except StepError as error:
@@ -96,7 +103,7 @@ class Stack:
         """
         spec = load(path, environment)
         if spec.platform.kind != "local":
-            raise _InAClusterError(spec)
+            raise _ElsewhereError(spec)
         stack = cls(spec, Store(spec.resolve(spec.platform.local.data_dir).resolve()))
         if must_exist and not (stack.store.root / MARKER).exists():
             raise Failure(

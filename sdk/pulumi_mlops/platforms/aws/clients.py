@@ -134,20 +134,22 @@ class Clients:
         return self.caller
 
     def environment(self) -> Mapping[str, str]:
-        """The credentials as environment variables, for libraries that know no session (MLflow's plugin).
+        """The region, and the credentials of the role that is assumed, as environment variables: for libraries that
+        make clients of their own (MLflow's plugin). The caller's own credentials they find by themselves.
 
-        Temporary, where a role is assumed; the secret parts must go nowhere else.
+        Secret parts must go nowhere else.
         """
+        region = {"AWS_REGION": self._settings.region, "AWS_DEFAULT_REGION": self._settings.region}
+        if self._settings.assume_role is None:
+            return region
         with talking("credentials"):
             frozen = self._session.get_credentials().get_frozen_credentials()
-        region = self._settings.region
-        made = {
+        return {
             "AWS_ACCESS_KEY_ID": frozen.access_key,
             "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
+            "AWS_SESSION_TOKEN": frozen.token,
+            **region,
         }
-        return made if frozen.token is None else {**made, "AWS_SESSION_TOKEN": frozen.token}
 
     @cached_property
     def _session(self) -> Any:

@@ -1,0 +1,1 @@
+"""The commands of `mlops` on a stack in an AWS account."""
