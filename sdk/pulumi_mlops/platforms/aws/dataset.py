@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pulumi
 
-from pulumi_mlops.platforms.aws import secrets
+from pulumi_mlops.platforms.aws import network, secrets
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.roles import Allow
 from pulumi_mlops.platforms.base import BuiltDataset
@@ -14,7 +14,8 @@ from pulumi_mlops.spec.data import Data, Source
 
 
 def build(account: Account, parent: pulumi.Resource, name: str, data: Data) -> BuiltDataset:
-    """Nothing is made but the secrets that hold passwords: jobs read the sources, and snapshots are in the bucket.
+    """Nothing is made but the secrets that hold passwords, and ways to databases: jobs read the sources, and snapshots
+    are in the bucket.
 
     Fingerprints are not known here. The machine that runs `up` need not reach the sources, and a preview must not
     depend on it. New data starts a run by the trigger `retraining.triggers.new_data`.
@@ -25,6 +26,7 @@ def build(account: Account, parent: pulumi.Resource, name: str, data: Data) -> B
     if found := problems(data):
         raise pulumi.RunError(f"{name}: " + "; ".join(found))
     secrets.build(account, passwords(data))
+    network.reach(account, parent, name, data)
     return BuiltDataset(
         uri=pulumi.Output.from_input(f"{account.store_uri}/snapshots"),
         fingerprints=pulumi.Output.from_input({}),

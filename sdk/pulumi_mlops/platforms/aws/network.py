@@ -11,10 +11,12 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from pulumi_mlops.platforms import databases
 from pulumi_mlops.platforms.aws import storage
 from pulumi_mlops.platforms.aws.account import Account
-
-HTTPS: Final = 443
+from pulumi_mlops.platforms.databases import HTTPS
+from pulumi_mlops.spec.aws import Aws
+from pulumi_mlops.spec.data import Data
 
 SERVICES: Final = (
     # what jobs and servers call: code of the runtime, and MLflow's client
@@ -46,20 +48,34 @@ def build(account: Account, logs: pulumi.Resource) -> None:
     _make(account, logs)
 
 
-def reach(account: Account, parent: pulumi.Resource, name: str, port: int) -> None:
-    """Let jobs and endpoints speak to a port, such as that of a database; the VPC says where to.
+def problems(data: Data, settings: Aws) -> list[str]:
+    """Sources that a network without a way out never reaches, a sentence each that begins with the field."""
+    if settings.network.vpc_id is not None:
+        return []
+    return [
+        f"data.sources.{name}.uri: the network that is made for jobs reaches AWS and nothing else; give a VPC that "
+        "reaches the source (platform.aws.network.vpc_id and subnet_ids), or put its data into a bucket"
+        for name, source in data.sources.items()
+        if databases.ports([source])
+    ]
+
+
+def reach(account: Account, parent: pulumi.Resource, name: str, data: Data) -> None:
+    """Let jobs speak to the databases of a model's sources; the VPC says where to.
 
     Arguments:
-        account: where the rule is made.
-        parent: component that it belongs to.
-        name: name of the Pulumi resource.
-        port: the TCP port; several models may ask for the same one.
+        account: where the rules are made.
+        parent: component that they belong to.
+        name: beginning of the Pulumi resources' names.
+        data: the sources; models may share a port.
     """
-    if account.claim("port", str(port), name, settings=port):
+    for port in databases.ports(data.sources.values()):
+        if port == HTTPS or not account.claim("port", str(port), name, settings=port):
+            continue
         aws.vpc.SecurityGroupEgressRule(
-            name,
+            f"{name}-port-{port}",
             security_group_id=account.security_group_id,
-            description=f"Sources at port {port}",
+            description=f"Databases at port {port}",
             ip_protocol="tcp",
             from_port=port,
             to_port=port,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from pulumi_mlops.platforms.aws import endpoint, governance, monitor, retraining, secrets, training
+from pulumi_mlops.platforms.aws import endpoint, governance, monitor, network, retraining, secrets, training
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.platforms.references import references
 from pulumi_mlops.spec.aws import Aws
@@ -28,6 +28,7 @@ def problems(spec: Spec) -> list[str]:
         *_references(spec),
         *_unused(spec, settings),
         *governance.problems(spec.governance, spec.identity, settings),
+        *network.problems(spec.data, settings),
         *training.problems(PipelinePlan.of(spec), settings),
         *retraining.problems(spec.retraining, spec.data),
     ]

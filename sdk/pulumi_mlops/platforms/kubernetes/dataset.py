@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
-from urllib.parse import urlsplit
-
 import pulumi
 
+from pulumi_mlops.platforms import databases
 from pulumi_mlops.platforms.base import BuiltDataset
 from pulumi_mlops.platforms.kubernetes.cluster import Cluster, component
 from pulumi_mlops.platforms.kubernetes.network import Outside, Pods
 from pulumi_mlops.spec.data import Data, Source
-
-_SQL_PORTS: Final = {
-    "postgresql": 5432,
-    "mysql": 3306,
-    "mariadb": 3306,
-    "mssql": 1433,
-    "oracle": 1521,
-    "snowflake": 443,
-    "bigquery": 443,
-    "redshift": 5439,
-    "clickhouse": 8123,
-    "trino": 8080,
-}
-"""Ports of databases whose URL names none."""
 
 
 def build(cluster: Cluster, parent: pulumi.Resource, name: str, data: Data) -> BuiltDataset:
@@ -68,18 +51,9 @@ def flows(cluster: Cluster, model: str, data: Data) -> None:
     # Buckets without an address of their own are the store's service's, whose flow all steps have.
     for address in sorted({source.endpoint_url for source in sources if source.endpoint_url is not None}):
         cluster.network.reach(pods, "sources", address)
-    for port in sorted(set(_ports(sources))):
+    for port in databases.ports(sources):
         cluster.network.allow(pods, Outside("sources"), port)
 
 
 def _on_this_machine(source: Source) -> bool:
     return source.kind == "file" or (source.kind == "sql" and source.uri.startswith(("sqlite:", "duckdb:")))
-
-
-def _ports(sources: Iterable[Source]) -> Iterable[int]:
-    for source in sources:
-        if source.kind == "sql":
-            dialect = source.uri.partition(":")[0].partition("+")[0]
-            yield urlsplit(source.uri).port or _SQL_PORTS.get(dialect, 443)
-        elif source.kind == "python":
-            yield 443

@@ -52,11 +52,13 @@ def document(**sections: Any) -> dict[str, Any]:
 
 
 def quickstart(**sections: Any) -> mlops.Spec:
-    """examples/wine with another `platform` and data that an account can read; see `document`."""
+    """examples/wine with another `platform`, whose network is made, and data that an account can read; see
+    `document`."""
     wine = _read(ROOT / "examples/wine/mlops.yaml")
     bottles = {"sources": {"bottles": {"uri": "s3://warehouse/bottles.parquet"}}}
     endpoints = [{key: value for key, value in each.items() if key != "port"} for each in wine["endpoints"]]
     platform = document()["platform"]
+    del platform["aws"]["network"]
     return _spec(_merged(merge(wine, {"platform": platform, "data": bottles, "endpoints": endpoints}), sections))
 
 

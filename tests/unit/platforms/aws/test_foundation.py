@@ -12,6 +12,7 @@ import pytest
 from pulumi_mlops.platforms.aws import evidence, foundation, keys, logs, network, storage
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.spec.aws import Aws
+from pulumi_mlops.spec.data import Data
 from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.testing import Captured, Graph
@@ -36,14 +37,19 @@ GIVEN: dict[str, Any] = {
 """Everything that a platform can be given: images of another account, another region, and another name."""
 
 
+def settings(**changes: Any) -> Aws:
+    """Settings of a platform that makes its network; see `kit.settings`."""
+    return kit.quickstart(platform={"aws": changes}).platform.aws or pytest.fail("it is no platform of AWS")
+
+
 def built(chosen: Aws | None = None, *, look: Any = lambda _: None) -> Graph:
     """The foundation of a platform."""
 
     def program() -> None:
         component = pulumi.ComponentResource("mlops:index:Component", "ml")
-        settings = chosen or kit.settings()
-        provider = foundation.provider(component, "ml", settings)
-        account = Account(component, "ml", settings, kit.PROJECT, provider)
+        section = chosen or settings()
+        provider = foundation.provider(component, "ml", section)
+        account = Account(component, "ml", section, kit.PROJECT, provider)
         foundation.build(account)
         look(account)
 
@@ -62,12 +68,12 @@ def statements(resource: Captured) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("changes", [{}, PRODUCTION, GIVEN, {"network": {"zones": 3, "cidr": "10.1.2.0/24"}}])
 def test_aws_takes_everything(changes: dict[str, Any]) -> None:
-    assert models.all_problems(built(kit.settings(**changes)).resources) == []
+    assert models.all_problems(built(settings(**changes)).resources) == []
 
 
 def test_the_provider_refuses_other_accounts() -> None:
     role = f"arn:aws:iam::{kit.ACCOUNT}:role/deploys"
-    found = kit.inputs(built(kit.settings(assume_role=role)).one("pulumi:providers:aws"))
+    found = kit.inputs(built(settings(assume_role=role)).one("pulumi:providers:aws"))
     assert found["region"] == kit.REGION
     assert json.loads(found["allowedAccountIds"]) == [kit.ACCOUNT]
     assert json.loads(found["assumeRoles"]) == [{"roleArn": role}]
@@ -75,7 +81,7 @@ def test_the_provider_refuses_other_accounts() -> None:
 
 
 def test_what_is_given_is_not_made() -> None:
-    found = built(kit.settings(**GIVEN))
+    found = built(settings(**GIVEN))
     assert sorted({each.type for each in made(found)}) == [
         "aws:cloudtrail/trail:Trail",
         "aws:ec2/securityGroup:SecurityGroup",
@@ -107,7 +113,7 @@ def test_others_find_what_they_stand_on(changes: dict[str, Any]) -> None:
         account.subnet_ids.apply(lambda ids: seen.update(subnets=list(ids)))
         account.security_group_id.apply(lambda found: seen.update(group=found))
 
-    found = built(kit.settings(**changes), look=look)
+    found = built(settings(**changes), look=look)
     subnets = [kit.outputs(each)["id"] for each in found.of("aws:ec2/subnet:Subnet")]
     group = kit.one(found, "aws:ec2/securityGroup:SecurityGroup", "ml-jobs")
     assert seen["subnets"] == (kit.SUBNETS if changes else subnets)
@@ -186,7 +192,7 @@ def test_the_store_tells_of_new_objects_and_its_accesses_are_logged() -> None:
     writer = statements(kit.one(found, "aws:s3/bucketPolicy:BucketPolicy", "ml-logs"))["Accesses"]
     assert writer["Resource"] == f"arn:aws:s3:::{LOGS}/{logging['targetPrefix']}*"
     assert writer["Condition"]["ArnLike"] == {"aws:SourceArn": f"arn:aws:s3:::{kit.BUCKET}"}
-    given = built(kit.settings(store={"log_bucket": "accesses"}))
+    given = built(settings(store={"log_bucket": "accesses"}))
     assert given.one("aws:s3/bucketLogging:BucketLogging").inputs["targetBucket"] == "accesses"
     assert "Accesses" not in statements(kit.one(given, "aws:s3/bucketPolicy:BucketPolicy", "ml-logs"))
 
@@ -196,7 +202,7 @@ def test_production_keeps_what_holds_data() -> None:
         return {each.type.rpartition(":")[2] for each in found.resources if each.protect}
 
     assert kept(built()) == set()
-    found = built(kit.settings(**PRODUCTION))
+    found = built(settings(**PRODUCTION))
     assert kept(found) == {"Bucket", "Key", "Repository", "MlflowTrackingServer"}
     assert {each.inputs["forceDestroy"] for each in found.of("aws:s3/bucket:Bucket")} == {False}
     assert {each.inputs["forceDelete"] for each in found.of("aws:ecr/repository:Repository")} == {False}
@@ -267,7 +273,7 @@ def test_who_joins_the_network_comes_after_its_endpoints() -> None:
 
 
 def test_a_given_network_gets_a_security_group_that_lets_nobody_in() -> None:
-    found = built(kit.settings(**GIVEN))
+    found = built(settings(**GIVEN))
     assert found.one("aws:ec2/securityGroup:SecurityGroup").inputs["vpcId"] == "vpc-0a1b2c3d4e5f60001"
     [out] = found.of("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule")
     assert (out.inputs["fromPort"], out.inputs["toPort"], out.inputs["cidrIpv4"]) == (443, 443, "0.0.0.0/0")
@@ -275,7 +281,7 @@ def test_a_given_network_gets_a_security_group_that_lets_nobody_in() -> None:
 
 def test_a_region_with_fewer_zones_is_told() -> None:
     with pytest.raises(pulumi.RunError, match=r"platform.aws.network.zones: 4 asked for, and eu-west-1 has 3 \("):
-        built(kit.settings(network={"zones": 4}))
+        built(settings(network={"zones": 4}))
 
 
 def test_subnets_stay_when_zones_are_added() -> None:
@@ -284,9 +290,7 @@ def test_subnets_stay_when_zones_are_added() -> None:
 
 
 def test_repositories_are_those_of_our_images() -> None:
-    found = built(
-        kit.settings(images={"serving": f"111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlops/serving{DIGEST}"})
-    )
+    found = built(settings(images={"serving": f"111122223333.dkr.ecr.eu-west-1.amazonaws.com/mlops/serving{DIGEST}"}))
     repositories = found.of("aws:ecr/repository:Repository")
     assert sorted(each.inputs["name"] for each in repositories) == ["mlops/job", "mlops/serving-sklearn"]
     key = kit.outputs(found.one("aws:kms/key:Key"))["arn"]
@@ -320,7 +324,7 @@ def test_the_trail_records_who_touches_objects_but_not_its_own_writing() -> None
 
 
 def test_the_trail_covers_evidence_whatever_the_names() -> None:
-    long = kit.settings(prefix="a" * 20)
+    long = settings(prefix="a" * 20)
     seen: dict[str, Any] = {}
 
     def look(account: Account) -> None:
@@ -364,7 +368,7 @@ def test_a_signing_key_signs_and_stays() -> None:
     def build(account: Account, parent: pulumi.Resource) -> None:
         keys.signing_key(account, parent, "ml-gate", IDENTITY)
 
-    found = kit.declared(build, kit.settings(**PRODUCTION))
+    found = kit.declared(build, settings(**PRODUCTION))
     key = found.one("aws:kms/key:Key")
     assert (key.inputs["customerMasterKeySpec"], key.inputs["keyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
     assert "enableKeyRotation" not in kit.inputs(key)
@@ -382,27 +386,39 @@ def test_logs_are_kept_as_long_as_governance_promises(setting: str, promised: st
         logs.group(account, "ml-x", "/aws/x", parent=parent, component="endpoint", identity=IDENTITY)
 
     governance = {} if promised is None else {"delay": Governance.model_validate({"retention": {"logs": promised}})}
-    found = kit.declared(build, kit.settings(log_retention=setting), governance=governance)
+    found = kit.declared(build, settings(log_retention=setting), governance=governance)
     group = kit.inputs(found.one("aws:cloudwatch/logGroup:LogGroup"))
     assert (group["retentionInDays"], group["kmsKeyId"]) == (kept, kit.KEY_ARN)
 
 
-def test_an_open_port_is_opened_once() -> None:
+def test_databases_are_reached_at_their_ports_each_opened_once() -> None:
     def build(account: Account, parent: pulumi.Resource) -> None:
-        network.reach(account, parent, "ml-a", 5432)
-        network.reach(account, parent, "ml-b", 5432)
-        network.reach(account, parent, "ml-c", 3306)
+        network.reach(account, parent, "ml-a", databases(a="postgresql://h/x", b="mysql://h:3307/x", c="s3://b/k"))
+        network.reach(account, parent, "ml-b", databases(a="postgresql+psycopg://h/x", b="snowflake://h/x"))
 
     found = kit.declared(build).of("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule")
     assert [(each.name, each.inputs["fromPort"], each.inputs["toPort"]) for each in found] == [
-        *(("ml-a", 5432, 5432), ("ml-c", 3306, 3306))
+        *(("ml-a-port-3307", 3307, 3307), ("ml-a-port-5432", 5432, 5432))
     ]
+    assert models.all_problems(found) == []
+
+
+def test_a_network_that_is_made_reaches_no_database() -> None:
+    data = databases(a="postgresql://h/x", b="s3://b/k")
+    [found] = network.problems(data, settings())
+    assert found.startswith("data.sources.a.uri: the network that is made for jobs reaches AWS and nothing else")
+    assert network.problems(data, settings(**GIVEN)) == []
+
+
+def databases(**uris: str) -> Data:
+    tables = {name: {} if uri.startswith("s3:") else {"table": "t"} for name, uri in uris.items()}
+    return Data.model_validate({"sources": {name: {"uri": uri, **tables[name]} for name, uri in uris.items()}})
 
 
 def test_china_has_its_own_names() -> None:
     images = {"job": f"{kit.ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn/mlops/job{DIGEST}", "serving_sklearn": None}
     images["serving"] = str(images["job"]).replace("job", "serving")
-    found = built(kit.settings(region="cn-north-1", images=images))
+    found = built(settings(region="cn-north-1", images=images))
     services = [each.inputs["serviceName"] for each in found.of("aws:ec2/vpcEndpoint:VpcEndpoint")]
     assert "cn.com.amazonaws.cn-north-1.kms" in services
     store = kit.one(found, "aws:s3/bucketPolicy:BucketPolicy", "ml-store")
