@@ -5,13 +5,16 @@ from __future__ import annotations
 import getpass
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pulumi_mlops.cli.output import Failure, print_json, print_text, style
 from pulumi_mlops.cli.stack import DEFAULT_SPEC, AsJson, Environment, SpecFile, Stack, on_a_stack
 from pulumi_mlops.cli.tables import print_table, show
+
+if TYPE_CHECKING:
+    from mlops_runtime.stores.audit import Audit
 
 
 @on_a_stack
@@ -73,8 +76,25 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Verify the audit log, and show its last entries: who deployed, approved, rejected, rolled back what, and why."""
-    control = Stack.open(spec, environment).control
-    verdict, entries = control.verify_audit(), control.audit_log(subject=subject, limit=limit)
+    hint = "Compare it with a backup: mlops restore."
+    show_audit(Stack.open(spec, environment).control, subject, limit, hint=hint, as_json=as_json)
+
+
+def show_audit(log: Audit, subject: str | None, limit: int, *, hint: str, as_json: bool) -> None:
+    """Verify an audit log, and show its last entries.
+
+    Arguments:
+        log: the log.
+        subject: only entries about this; None: all.
+        limit: how many.
+        hint: what to do where it was tampered with.
+        as_json: print JSON.
+
+    Raises:
+        Failure: the log was tampered with.
+        typer.Exit: likewise, with JSON.
+    """
+    verdict, entries = log.verify_audit(), log.audit_log(subject=subject, limit=limit)
     if as_json:
         print_json({"verdict": asdict(verdict), "entries": [asdict(entry) for entry in entries]})
     else:
@@ -85,6 +105,4 @@ def audit(
     if verdict.problem is not None:
         if as_json:
             raise typer.Exit(1)
-        raise Failure(
-            f"the audit log was tampered with: {verdict.problem}", hint="Compare it with a backup: mlops restore."
-        )
+        raise Failure(f"the audit log was tampered with: {verdict.problem}", hint=hint)

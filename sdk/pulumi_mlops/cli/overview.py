@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from pulumi_mlops.cli.http import ask
 from pulumi_mlops.cli.stack import Stack
 from pulumi_mlops.cli.tables import ago
 from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, RestEndpoint
+from pulumi_mlops.spec.monitors import Monitor
 
 State = Literal["ok", "attention", "bad", "off"]
 """Works; works, and a person should look; does not work; not there yet, which is no fault."""
@@ -243,17 +244,27 @@ def _monitors(stack: Stack) -> Iterator[Component]:
             told = f"no window of {length:g} s is over yet"
             yield Component("monitor", monitor.name, "off", told)
             continue
-        window, alerts = latest["window"], latest["alerts"]
-        told = f"window to {window['end']}: {window['traffic']['requests']:,} requests, {window['rows']:,} rows judged"
-        age = datetime.now(UTC) - datetime.fromisoformat(latest["updated_at"])
-        state: State = "ok"
-        if age > _LATE_WINDOWS * monitor.window:
-            state, told = "attention", f"{told}; nothing since, is its service running?"
-        told += "".join(f"; {entry['text']}" for entry in window["signals"] if entry["signal"] == "bias")
-        if alerts:
-            state = "bad"
-            told += "; alert: " + ", ".join(f"{alert['signal']} since {alert['since']}" for alert in alerts)
-        yield Component("monitor", monitor.name, state, told, {"alerts": alerts, "window": window})
+        yield judged(monitor, latest)
+
+
+def judged(monitor: Monitor, latest: Mapping[str, Any]) -> Component:
+    """A monitor by what it wrote last.
+
+    Arguments:
+        monitor: the monitor.
+        latest: the document `latest.json` of its folder.
+    """
+    window, alerts = latest["window"], latest["alerts"]
+    told = f"window to {window['end']}: {window['traffic']['requests']:,} requests, {window['rows']:,} rows judged"
+    age = datetime.now(UTC) - datetime.fromisoformat(latest["updated_at"])
+    state: State = "ok"
+    if age > _LATE_WINDOWS * monitor.window:
+        state, told = "attention", f"{told}; nothing since, is its service running?"
+    told += "".join(f"; {entry['text']}" for entry in window["signals"] if entry["signal"] == "bias")
+    if alerts:
+        state = "bad"
+        told += "; alert: " + ", ".join(f"{alert['signal']} since {alert['since']}" for alert in alerts)
+    return Component("monitor", monitor.name, state, told, {"alerts": alerts, "window": window})
 
 
 def _outbox(stack: Stack) -> Iterator[Component]:
