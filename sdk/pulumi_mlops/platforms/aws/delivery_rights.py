@@ -39,9 +39,9 @@ def of(account: Account) -> list[Allow]:
 
 def _models(account: Account) -> list[Allow]:
     named = f"{account.prefix}-*"
-    sagemaker = [f"{verb}{kind}" for kind in _SAGEMAKER for verb in ("Create", "Delete")]
+    sagemaker = [f"{verb}{kind}" for kind in _SAGEMAKER for verb in ("Create", "Delete", "Describe")]
     sagemaker += [f"Update{kind}" for kind in _SAGEMAKER_UPDATED]
-    sagemaker += ["AddTags", "DeleteTags", "Describe*", "ListTags", "StartPipelineExecution"]
+    sagemaker += ["AddTags", "DeleteTags", "ListTags", "StartPipelineExecution"]
     sagemaker += [f"{verb}ModelPackageGroupPolicy" for verb in ("Delete", "Get", "Put")]
     dashboard = f"arn:{account.partition}:cloudwatch::{account.id}:dashboard/{named}"
     return [

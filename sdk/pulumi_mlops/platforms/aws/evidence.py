@@ -136,6 +136,11 @@ def _copy(
         name=called,
         definition=json.dumps(definition(account, bucket), sort_keys=True),
         role_arn=role.arn,
+        encryption_configuration={
+            "type": "CUSTOMER_MANAGED_KMS_KEY",
+            "kms_key_id": account.key_arn,
+            "kms_data_key_reuse_period_seconds": 300,
+        },
         logging_configuration={
             "level": "ERROR",
             "include_execution_data": True,
@@ -149,7 +154,10 @@ def _copy(
         f"{name}-events",
         "events",
         services=["events"],
-        allow=[roles.Allow(["states:StartExecution"], [account.arn("states", f"stateMachine:{called}")])],
+        allow=[
+            roles.Allow(["states:StartExecution"], [account.arn("states", f"stateMachine:{called}")]),
+            *access.use_key(account),
+        ],
         parent=parent,
         called=[identity.name, "evidence-events"],
         identity=identity,
