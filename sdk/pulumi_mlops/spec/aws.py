@@ -258,6 +258,17 @@ class Aws(Section):
     """IAM's provider of the tokens of CI (section `delivery`), where the account has it already: it can have one for
     each of GitHub and GitLab. Default: none; one is made."""
 
+    tags: Annotated[
+        dict[
+            Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:/=+@-]*$", max_length=128)],
+            Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 _.:/=+@-]*$", max_length=256)],
+        ],
+        Field(max_length=8),
+    ] = Field(default_factory=dict)
+    """Tags of everything that is made, such as the platform's owner and a cost centre, beside the platform's name
+    (`mlops:platform`), Pulumi's stack (`mlops:environment`), and those of a model (`governance.tags`).
+    Default: none."""
+
     restrict_region: bool = True
     """Refuse the roles that are made every request to another region (`aws:RequestedRegion`). Default: true."""
 
@@ -272,6 +283,11 @@ class Aws(Section):
         for name in ("key_arn",):
             if (arn := getattr(self, name)) is not None and arn.split(":")[3] != self.region:
                 yield Mistake("MLOPS-S031", f"it is in {arn.split(':')[3]}, the stack in {self.region}", at=(name,))
+        for name in self.tags:
+            if name.startswith(("aws:", "mlops:")):
+                hint = "Choose one that does not begin with aws: or mlops:."
+                message = "this label is reserved for the system that keeps it"
+                yield Mistake("MLOPS-S015", message, at=("tags", name), hint=hint, on_key=True)
         if not self.production:
             return
         for name in self.images.by_tag():

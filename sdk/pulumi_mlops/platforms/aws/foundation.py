@@ -13,13 +13,14 @@ from pulumi_mlops.spec.aws import Aws
 def provider(platform: pulumi.Resource, name: str, settings: Aws) -> pulumi.ProviderResource:
     """The provider of the account and region that the settings name; it refuses every other account."""
     role = settings.assume_role
+    tags = {**settings.tags, "mlops:platform": settings.prefix, "mlops:environment": pulumi.get_stack()}
     return aws.Provider(
         f"{name}-account",
         region=settings.region,
         allowed_account_ids=[settings.account],
         # As classes: what a provider is configured with travels as JSON, and plain dicts would keep Python's names.
         assume_roles=None if role is None else [aws.ProviderAssumeRoleArgs(role_arn=role)],
-        default_tags=aws.ProviderDefaultTagsArgs(tags={"mlops:platform": settings.prefix}),
+        default_tags=aws.ProviderDefaultTagsArgs(tags=tags),
         opts=pulumi.ResourceOptions(parent=platform),
     )
 

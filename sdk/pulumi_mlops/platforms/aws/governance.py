@@ -150,6 +150,8 @@ def _record(
         content_type="application/json",
         server_side_encryption="aws:kms",
         kms_key_id=account.key_arn,
+        # Objects take ten tags; the bucket has them all.
+        override_provider={"default_tags": {"tags": {}}},
         # Earlier records stay, as evidence: no change and no `destroy` takes them away.
         opts=account.options(parent=parent, needs=[] if locked is None else [locked], retain_on_delete=True),
     )

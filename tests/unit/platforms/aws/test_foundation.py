@@ -13,6 +13,7 @@ from pulumi_mlops.platforms.aws import evidence, foundation, keys, logs, network
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.spec.aws import Aws
 from pulumi_mlops.spec.data import Data
+from pulumi_mlops.spec.errors import SpecError
 from pulumi_mlops.spec.governance import Governance
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.testing import Captured, Graph
@@ -71,13 +72,14 @@ def test_aws_takes_everything(changes: dict[str, Any]) -> None:
     assert models.all_problems(built(settings(**changes)).resources) == []
 
 
-def test_the_provider_refuses_other_accounts() -> None:
+def test_the_provider_refuses_other_accounts_and_tags_everything() -> None:
     role = f"arn:aws:iam::{kit.ACCOUNT}:role/deploys"
-    found = kit.inputs(built(settings(assume_role=role)).one("pulumi:providers:aws"))
+    found = kit.inputs(built(settings(assume_role=role, tags={"owner": "Team 7"})).one("pulumi:providers:aws"))
     assert found["region"] == kit.REGION
     assert json.loads(found["allowedAccountIds"]) == [kit.ACCOUNT]
     assert json.loads(found["assumeRoles"]) == [{"roleArn": role}]
-    assert json.loads(found["defaultTags"]) == {"tags": {"mlops:platform": "mlops"}}
+    tags = json.loads(found["defaultTags"])["tags"]
+    assert tags == {"owner": "Team 7", "mlops:platform": "mlops", "mlops:environment": pulumi.get_stack()}
 
 
 def test_what_is_given_is_not_made() -> None:
@@ -413,6 +415,12 @@ def test_a_network_that_is_made_reaches_no_database() -> None:
 def databases(**uris: str) -> Data:
     tables = {name: {} if uri.startswith("s3:") else {"table": "t"} for name, uri in uris.items()}
     return Data.model_validate({"sources": {name: {"uri": uri, **tables[name]} for name, uri in uris.items()}})
+
+
+@pytest.mark.parametrize("name", ["aws:owner", "mlops:owner"])
+def test_reserved_tags_are_refused(name: str) -> None:
+    with pytest.raises(SpecError, match=r"MLOPS-S015 platform\.aws\.tags"):
+        settings(tags={name: "Ann"})
 
 
 def test_china_has_its_own_names() -> None:
