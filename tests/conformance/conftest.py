@@ -13,8 +13,9 @@ import pytest
 import pulumi_mlops as mlops
 from pulumi_mlops.spec import Spec
 from pulumi_mlops.testing import Graph, capture
-from pulumi_mlops.testing.graph import Outputs, local_outputs, preview_outputs
-from tests.unit.spec.alternatives import ALTERNATIVES, ON_KUBERNETES, on_kubernetes, variants
+from pulumi_mlops.testing.graph import Outputs, aws_outputs, local_outputs, preview_outputs
+from pulumi_mlops.testing.lookups import answer
+from tests.unit.spec.alternatives import ALTERNATIVES, ON_AWS, ON_KUBERNETES, on_aws, on_kubernetes, variants
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +50,13 @@ class PlatformUnderTest:
 
     def declare(self, spec: Spec) -> Graph:
         """What a spec becomes."""
-        return capture(lambda: mlops.MLStack("stack", spec), outputs=self.outputs)
+        return capture(lambda: mlops.MLStack("stack", spec), outputs=self.outputs, answer=answer)
 
     def compose(self, program: Callable[[mlops.Platform], None]) -> Graph:
         """What a program becomes that composes components on the platform."""
         settings = self.spec().platform
-        return capture(lambda: program(getattr(mlops, self.component)("platform", settings)), outputs=self.outputs)
+        made = getattr(mlops, self.component)
+        return capture(lambda: program(made("platform", settings)), outputs=self.outputs, answer=answer)
 
 
 @cache
@@ -80,6 +82,17 @@ PLATFORMS = [
         outputs=preview_outputs,
         run="kubernetes:argoproj.io/v1alpha1:Workflow",
         secret="kubernetes:core/v1:Secret",
+        later=frozenset({"version"}),
+        environment="staging",
+    ),
+    PlatformUnderTest(
+        kind="aws",
+        component="AwsPlatform",
+        specs=on_aws,
+        alternatives=ON_AWS,
+        outputs=aws_outputs,
+        run="pulumi-python:dynamic/mlops:PipelineRun",
+        secret="aws:secretsmanager/secretVersion:SecretVersion",
         later=frozenset({"version"}),
         environment="staging",
     ),

@@ -57,7 +57,7 @@ class Endpoint(pulumi.ComponentResource):
                 )
             settings = governance.settings.keeping(settings)
         published = {"endpoint": settings.name, "kind": settings.kind, "model": registry.identity.name}
-        published |= _facts(settings)
+        published |= _facts(settings, platform)
         super().__init__("mlops:index:Endpoint", name, published, opts)
         self.settings = settings
         self.registry = registry
@@ -72,12 +72,12 @@ class Endpoint(pulumi.ComponentResource):
         )
 
 
-def _facts(settings: EndpointSettings) -> dict[str, Any]:
+def _facts(settings: EndpointSettings, platform: Platform) -> dict[str, Any]:
     match settings:
         case RestEndpoint():
             return {
                 "capture": False if settings.capture is None else facts(settings.capture),
-                "authenticated": settings.token is not None,
+                "authenticated": platform.authenticates or settings.token is not None,
                 # What is served is found by the digest of its bundle, and the version before it stays at hand.
                 "immutableVersions": "digest",
                 "rollback": "previous-version",

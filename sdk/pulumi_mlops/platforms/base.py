@@ -195,6 +195,8 @@ class Platform(pulumi.ComponentResource, ABC):
     """
 
     kind: ClassVar[str]
+    authenticates: ClassVar[bool] = False
+    """Whether the platform itself refuses requests to endpoints of those that it does not know, token or not."""
     declared: PlatformSettings
     """The spec's `platform` section that it was made from."""
     directory: Path

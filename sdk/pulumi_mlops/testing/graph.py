@@ -117,6 +117,8 @@ def preview_outputs(resource: Captured) -> Mapping[str, Any]:
 
 def aws_outputs(resource: Captured) -> Mapping[str, Any]:
     """Outputs beside the inputs as AWS gives them, in one account and region; see `testing.aws`."""
+    if resource.type.rpartition(":")[2] in ("PipelineRun", "StateMachineRun"):
+        return {"run_id": "abcdefghijkl"}
     return aws.outputs(resource.type, resource.name, resource.inputs)
 
 

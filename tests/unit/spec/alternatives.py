@@ -78,6 +78,35 @@ ALTERNATIVES: dict[str, Any] = {
             "endpoints[0].host": ABSENT,
         }
     ),
+    "platform.aws.account": "210987654321",
+    "platform.aws.region": Together(
+        {
+            "platform.aws.region": "eu-west-1",
+            "platform.aws.key_arn": ABSENT,
+            "governance.regions": ABSENT,
+        }
+    ),
+    "platform.aws.assume_role": "arn:aws:iam::123456789012:role/other",
+    "platform.aws.images.job": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlops/job:2{DIGEST}",
+    "platform.aws.images.serving": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlops/serving:2{DIGEST}",
+    "platform.aws.images.serving_sklearn": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlops/sklearn:2{DIGEST}",
+    "platform.aws.key_arn": "arn:aws:kms:eu-central-1:123456789012:key/0f0f0f0f-12ab-34cd-56ef-1234567890ab",
+    "platform.aws.network.vpc_id": "vpc-0a1b2c3d4e5f60002",
+    "platform.aws.network.subnet_ids": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60003"],
+    "platform.aws.network.cidr": "10.65.0.0/16",
+    "platform.aws.tracking.server_arn": "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-tracking-server/other",
+    "platform.aws.instances.job": "ml.m5.2xlarge",
+    "platform.aws.instances.training": "ml.c5.4xlarge",
+    "platform.aws.instances.endpoint": "ml.c5.2xlarge",
+    "platform.aws.roles.pipeline": "arn:aws:iam::123456789012:role/other",
+    "platform.aws.roles.endpoint": "arn:aws:iam::123456789012:role/other",
+    "platform.aws.roles.monitor": "arn:aws:iam::123456789012:role/other",
+    "platform.aws.roles.deployment": "arn:aws:iam::123456789012:role/other",
+    "platform.aws.roles.events": "arn:aws:iam::123456789012:role/other",
+    "platform.aws.permissions_boundary": "arn:aws:iam::123456789012:policy/other",
+    "platform.aws.oidc_provider_arn": "arn:aws:iam::123456789012:oidc-provider/gitlab.com",
+    "platform.aws.log_retention": "60d",
+    "endpoints[0].serverless.memory": "4Gi",
     "endpoints[0].scale.metric": "rps",
     "endpoints[0].rollout.steps": [20, 60],
     "endpoints[0].host": "delays.example.org",
@@ -242,6 +271,15 @@ ON_KUBERNETES = {
 }
 """Other values by path in full.yaml on the platform kubernetes."""
 
+ON_AWS = {
+    **ALTERNATIVES,
+    "platform.aws.production": Together(
+        {"platform.aws.production": True, "endpoints[0].scale": {"min": 2, "max": 2}},
+    ),
+    "platform.kind": Together({"platform": {"kind": "local"}}),
+}
+"""Other values by path in full.yaml on the platform aws."""
+
 
 def on_kubernetes() -> dict[str, Spec]:
     """The same specs on the platform kubernetes, with what a cluster can't read moved to where it can; and the specs
@@ -251,6 +289,107 @@ def on_kubernetes() -> dict[str, Spec]:
     moved["cluster"] = changed(moved["cluster"], "", _WITHOUT_QUEUE)
     more = {name: changed(moved["full"], "", values) for name, values in _KUBERNETES_VARIANTS.items()}
     return {**moved, **more}
+
+
+_ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlops"
+_ROLE = "arn:aws:iam::123456789012:role"
+
+_AWS: dict[str, Any] = {
+    "account": "123456789012",
+    "region": "eu-central-1",
+    "assume_role": f"{_ROLE}/deployer",
+    "prefix": "ml",
+    "production": False,
+    "images": {
+        "job": f"{_ECR}/job:1{DIGEST}",
+        "serving": f"{_ECR}/serving:1{DIGEST}",
+        "serving_sklearn": f"{_ECR}/serving-sklearn:1{DIGEST}",
+    },
+    "store": {"log_bucket": "access-logs"},
+    "network": {
+        "vpc_id": "vpc-0a1b2c3d4e5f60001",
+        "subnet_ids": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"],
+    },
+    "tracking": {"size": "Medium"},
+    "instances": {"job": "ml.m5.xlarge", "training": "ml.c5.2xlarge", "endpoint": "ml.c5.xlarge"},
+    "workspace": "40Gi",
+    "feature_store": {"throughput": {"read": 10, "write": 5}, "offline": True},
+    "permissions_boundary": "arn:aws:iam::123456789012:policy/boundary",
+    "restrict_region": False,
+    "log_retention": "30d",
+}
+
+_ON_AWS: dict[str, Any] = {
+    "platform": {"kind": "aws", "aws": _AWS},
+    "data.sources.flights.uri": "s3://warehouse/flights.csv",
+    "data.sources.weather.password": "secret:weather/password",
+    "data.sources.planes.uri": "mysql://reader@db.example.com/planes",
+    "data.sources.routes.endpoint_url": ABSENT,
+    # The network answers by address, port and token there; alerts say each change of an alarm.
+    "endpoints[0].port": ABSENT,
+    "endpoints[0].token": ABSENT,
+    "monitors[0].port": ABSENT,
+    "monitors[0].alerts[0]": {"webhook": "secret:alerts/url"},
+    "retraining.alerts[0]": {"webhook": "https://alerts.example.com/mlops"},
+    # Production promises more than these specs keep.
+    "environments.prod": ABSENT,
+    "environments.staging": {"training": {"tuning": {"trials": 100}}, "evaluation": {"champion": False}},
+    "environments.dev.data": {"sources": {"flights": {"uri": "s3://warehouse/sample.csv"}}},
+}
+
+# SageMaker trains in one job, or several trials; and steps of a rollout are its own.
+_ON_AWS_CLUSTER = Together(
+    {
+        "platform.aws.instances": ABSENT,
+        "endpoints[0].resources": {"cpu": 2, "memory": "4Gi"},
+        "endpoints[0].rollout.steps": [20],
+        "endpoints[0].host": ABSENT,
+        "training.distribution": ABSENT,
+    }
+)
+
+_AWS_VARIANTS: dict[str, Together] = {
+    "existing": Together(
+        {
+            "platform.aws.store": {"bucket": "artefacts"},
+            "platform.aws.key_arn": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            "platform.aws.tracking": {
+                "server_arn": "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-tracking-server/shared"
+            },
+            "platform.aws.roles": {
+                name: f"{_ROLE}/{name}" for name in ("pipeline", "endpoint", "monitor", "deployment", "events")
+            },
+            "platform.aws.oidc_provider_arn": (
+                "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+            ),
+            "delivery": {"repository": "airline/delay"},
+        }
+    ),
+    "private": Together(
+        {
+            # Jobs in a network that is made reach no database.
+            "platform.aws.network": {"cidr": "10.64.0.0/16", "zones": 2},
+            "data.sources.weather": {"uri": "s3://warehouse/weather/", "timestamp": "observed"},
+            "data.sources.planes": {"uri": "s3://warehouse/planes.parquet"},
+        }
+    ),
+    "memory": Together({"platform.aws.feature_store": {"storage": "InMemory"}}),
+    "serverless": Together(
+        {
+            "platform.aws.instances.endpoint": ABSENT,
+            "endpoints[0].serverless": {"memory": "3Gi", "max_concurrency": 20},
+        }
+    ),
+    "shadow": Together({"endpoints[0].shadow": {"sample": 0.5, "duration": "2h"}}),
+}
+
+
+def on_aws() -> dict[str, Spec]:
+    """The same specs on the platform aws, with what an account can't read moved to where it can; and the specs that use
+    the fields of `platform.aws` which others exclude."""
+    moved = {name: changed(spec, "", Together(_ON_AWS)) for name, spec in variants().items()}
+    moved["cluster"] = changed(moved["cluster"], "", _ON_AWS_CLUSTER)
+    return {**moved, **{name: changed(moved["full"], "", values) for name, values in _AWS_VARIANTS.items()}}
 
 
 def variants() -> dict[str, Spec]:

@@ -4,12 +4,12 @@ import pytest
 
 from pulumi_mlops.spec import Spec
 from pulumi_mlops.testing.fields import Together, changed, changes, declared
-from tests.unit.spec.alternatives import ALTERNATIVES, ON_KUBERNETES, on_kubernetes, variants
+from tests.unit.spec.alternatives import ALTERNATIVES, ON_AWS, ON_KUBERNETES, on_aws, on_kubernetes, variants
 
 
 def test_full_yaml_and_its_variants_use_every_field() -> None:
     used: set[str] = set()
-    for specs, alternatives in ((variants(), ALTERNATIVES), (on_kubernetes(), ON_KUBERNETES)):
+    for specs, alternatives in ((variants(), ALTERNATIVES), (on_kubernetes(), ON_KUBERNETES), (on_aws(), ON_AWS)):
         for spec in specs.values():
             used |= {change.field for change in changes(spec, alternatives, known=used)}
     assert used == set(declared())

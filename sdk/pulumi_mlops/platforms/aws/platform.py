@@ -58,6 +58,7 @@ class AwsPlatform(base.Platform):
     """
 
     kind: ClassVar[str] = "aws"
+    authenticates: ClassVar[bool] = True  # SageMaker checks the signature of every request by IAM
 
     def __init__(
         self,
