@@ -17,9 +17,9 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import access, actions, endpoint_names, logs, rollout, tasks
+from pulumi_mlops.platforms.aws import access, actions, deployment_states, endpoint_names, logs, rollout, tasks
 from pulumi_mlops.platforms.aws.account import Account
-from pulumi_mlops.platforms.aws.deployment_states import DEPLOY, SETTINGS, Machine
+from pulumi_mlops.platforms.aws.deployment_machine import DEPLOY, SETTINGS, Machine
 from pulumi_mlops.platforms.aws.hosting import Hosting
 from pulumi_mlops.platforms.aws.roles import Allow, Role, role
 from pulumi_mlops.spec.endpoints import RestEndpoint
@@ -82,7 +82,7 @@ def build(
         name=called,
         type="STANDARD",
         role_arn=acting.arn,
-        definition=pulumi.Output.json_dumps(machine.definition()),
+        definition=pulumi.Output.json_dumps(deployment_states.definition(machine)),
         encryption_configuration={
             "type": "CUSTOMER_MANAGED_KMS_KEY",
             "kms_key_id": account.key_arn,
@@ -165,7 +165,7 @@ def _machine(
 ) -> tuple[Machine, list[aws.cloudwatch.MetricAlarm]]:
     """The state machine, and the alarms that it heeds."""
     settings, identity = hosting.settings, hosting.identity
-    longest, guardrails, watched, tried = rollout.longest(settings), None, [], []
+    longest, guardrails, watched, tried = rollout.longest(settings), None, [], None
     if settings.serverless is None and settings.shadow is None:
         watches = rollout.watches(settings)
         watched = rollout.alarms(account, parent, name, settings, identity, watches)
@@ -175,7 +175,7 @@ def _machine(
         trial = [rollout.errors(rollout.BROKEN, _FEW_COPIES)]
         shadow = endpoint_names.SHADOW
         watched = rollout.alarms(account, parent, name, settings, identity, trial, variant=shadow)
-        tried = rollout.alarm_names(account, settings, identity, trial, shadow.lower())
+        (tried,) = rollout.alarm_names(account, settings, identity, trial, shadow.lower())
     limit = round((longest + _TURNS).total_seconds())
     return Machine(account, hosting, guardrails, tried, limit), watched
 

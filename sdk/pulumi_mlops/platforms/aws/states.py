@@ -68,14 +68,19 @@ def copy(path: str, into: str, *, then: str) -> State:
     return {"Type": "Pass", "InputPath": path, "ResultPath": into, "Next": then}
 
 
+def first(path: str, into: str, *, then: str) -> State:
+    """Put the first of a list into the execution's data, as `first` below `into`."""
+    return note({"first.$": f"States.ArrayGetItem({path}, 0)"}, into, then=then)
+
+
 def wait(seconds: int, *, then: str) -> State:
     """Wait."""
     return {"Type": "Wait", "Seconds": seconds, "Next": then}
 
 
-def end(comment: str) -> State:
-    """The end of an execution that has done what was to be done."""
-    return {"Type": "Succeed", "Comment": comment}
+def end(comment: str, output: str) -> State:
+    """The end of an execution that has done what was to be done; its output is the value at a path."""
+    return {"Type": "Pass", "Comment": comment, "InputPath": output, "End": True}
 
 
 def fail(error: str, cause: str) -> State:
