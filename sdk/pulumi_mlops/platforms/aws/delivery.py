@@ -45,7 +45,9 @@ _ISSUERS: Final = {
 }
 
 PATH: Final = "/delivery/"
-"""Path of the role in IAM."""
+"""Path of the role and its policies in IAM."""
+
+_POLICY_NAME: Final = 128
 
 SESSION: Final = 3600
 """Seconds for which a workflow holds the role: an `up` may wait long for an endpoint or MLflow."""
@@ -84,12 +86,18 @@ def build(
         tags=account.tags("delivery", identity),
         opts=account.options(parent=parent),
     )
-    aws.iam.RolePolicy(
-        f"{name}-delivery",
-        role=made.name,
-        policy=pulumi.Output.json_dumps(roles.document(account, delivery_rights.of(account))),
-        opts=account.options(parent=parent),
-    )
+    for part, allow in delivery_rights.of(account).items():
+        policy = aws.iam.Policy(
+            f"{name}-delivery-{part}",
+            name=account.called(identity.name, "delivery", part, limit=_POLICY_NAME),
+            path=PATH,
+            policy=pulumi.Output.json_dumps(roles.document(account, allow)),
+            tags=account.tags("delivery", identity),
+            opts=account.options(parent=parent),
+        )
+        aws.iam.RolePolicyAttachment(
+            f"{name}-delivery-{part}", role=made.name, policy_arn=policy.arn, opts=account.options(parent=parent)
+        )
     return BuiltDelivery(identity=made.arn)
 
 

@@ -11,11 +11,14 @@ from typing import Any, Final
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.roles import Allow
 
-DEFINED: Final = ("definitions/*", "code/*", "governance/*")
+DEFINED: Final = ("code/*", "definitions/*", "governance/*", "monitors/*")
 """What `up` itself writes into the store."""
 
-SERVED_BY_ROLES: Final = ("events", "scheduler", "sagemaker", "states")
+SERVED_BY_ROLES: Final = ("events", "pipes", "sagemaker", "scheduler", "states")
 """Services that the stack's roles may be handed to."""
+
+_LINKED: Final = ("apidestinations.events", "sagemaker.application-autoscaling")
+"""Services whose own role AWS makes with an account's first API destination, or first endpoint that scales."""
 
 _TAGS: Final = ("TagResource", "UntagResource", "ListTagsForResource")
 
@@ -30,22 +33,32 @@ _SAGEMAKER_UPDATED: Final = (
 )
 
 
-def of(account: Account) -> list[Allow]:
-    """The statements of CI's policy; one alone where the stack is changed by another role."""
+def of(account: Account) -> dict[str, list[Allow]]:
+    """The statements of CI's policies, by their names: a managed policy holds 6,144 characters. Only one, of one
+    statement, where the stack is changed by another role."""
     if account.settings.assume_role is not None:
-        return [Allow(["sts:AssumeRole"], [account.settings.assume_role])]
-    return [*_models(account), *_objects(account), *_identities(account), *_looking(account)]
+        return {"deploy": [Allow(["sts:AssumeRole"], [account.settings.assume_role])]}
+    return {
+        "models": [*_models(account), *_objects(account), *_identities(account)],
+        "services": _services(account),
+        "foundation": _looking(account),
+    }
 
 
 def _models(account: Account) -> list[Allow]:
     named = f"{account.prefix}-*"
     sagemaker = [f"{verb}{kind}" for kind in _SAGEMAKER for verb in ("Create", "Delete", "Describe")]
     sagemaker += [f"Update{kind}" for kind in _SAGEMAKER_UPDATED]
-    sagemaker += ["AddTags", "DeleteTags", "ListTags", "StartPipelineExecution"]
+    sagemaker += [f"{verb}PipelineExecution" for verb in ("Describe", "Start", "Stop")]
+    sagemaker += ["AddTags", "DeleteTags", "ListTags"]
     sagemaker += [f"{verb}ModelPackageGroupPolicy" for verb in ("Delete", "Get", "Put")]
+    return [_may("sagemaker", sagemaker, account.arn("sagemaker", f"*/{named}"))]
+
+
+def _services(account: Account) -> list[Allow]:
+    named = f"{account.prefix}-*"
     dashboard = f"arn:{account.partition}:cloudwatch::{account.id}:dashboard/{named}"
     return [
-        _may("sagemaker", sagemaker, account.arn("sagemaker", f"*/{named}")),
         _may(
             "states",
             [
@@ -86,6 +99,19 @@ def _models(account: Account) -> list[Allow]:
             account.arn("sns", named),
         ),
         _may(
+            "sqs",
+            [
+                *("CreateQueue", "DeleteQueue", "GetQueueAttributes", "GetQueueUrl", "ListQueueTags"),
+                *("SetQueueAttributes", "TagQueue", "UntagQueue"),
+            ],
+            account.arn("sqs", named),
+        ),
+        _may(
+            "pipes",
+            ["CreatePipe", "DeletePipe", "DescribePipe", "UpdatePipe", *_TAGS],
+            account.arn("pipes", f"pipe/{named}"),
+        ),
+        _may(
             "logs",
             [
                 *("AssociateKmsKey", "CreateLogGroup", "DeleteLogGroup", "DeleteRetentionPolicy"),
@@ -108,7 +134,8 @@ def _models(account: Account) -> list[Allow]:
                 *("PutSecretValue", "TagResource", "UntagResource", "UpdateSecret"),
             ],
             account.arn("secretsmanager", f"secret:{named}"),
-            account.arn("secretsmanager", f"secret:{account.prefix}/*"),
+            # EventBridge keeps what a connection authorises itself with.
+            account.arn("secretsmanager", f"secret:events!connection/{named}"),
         ),
         _may(
             "application-autoscaling",
@@ -142,8 +169,7 @@ def _objects(account: Account) -> list[Allow]:
 
 def _identities(account: Account) -> list[Allow]:
     own = account.arn("iam", f"role/{account.prefix}-*")
-    scaling = f"sagemaker.application-autoscaling.{account.domain}"
-    linked = account.arn("iam", f"role/aws-service-role/{scaling}/*")
+    linked = [f"{service}.{account.domain}" for service in _LINKED]
     services = [f"{service}.amazonaws.com" for service in SERVED_BY_ROLES]
     found = [
         _may(
@@ -155,8 +181,11 @@ def _identities(account: Account) -> list[Allow]:
             own,
         ),
         Allow(["iam:PassRole"], [own], {"StringEquals": {"iam:PassedToService": services}}),
-        # Made by AWS with the first endpoint of an account that scales.
-        Allow(["iam:CreateServiceLinkedRole"], [linked], {"StringEquals": {"iam:AWSServiceName": scaling}}),
+        Allow(
+            ["iam:CreateServiceLinkedRole"],
+            [account.arn("iam", f"role/aws-service-role/{service}/*") for service in linked],
+            {"StringEquals": {"iam:AWSServiceName": linked}},
+        ),
     ]
     if (boundary := account.settings.permissions_boundary) is not None:
         bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}

@@ -16,13 +16,14 @@ from pulumi_mlops.spec.delivery import Delivery
 from pulumi_mlops.spec.identity import Identity
 from pulumi_mlops.testing import Graph
 from tests.aws_kit import models
+from tests.aws_kit.world import World
 from tests.unit.platforms.aws import kit
 
 IDENTITY = Identity(name="delay", owner="Ann Smith", purpose="Tells passengers of delays.")
 BOUNDARY = f"arn:aws:iam::{kit.ACCOUNT}:policy/boundary"
 GITHUB = "token.actions.githubusercontent.com"
-INLINE = 10_240
-"""Characters of a role's own policies, without white space (IAM's quota)."""
+LONGEST = 6_144
+"""Characters of a managed policy, without white space (IAM's quota)."""
 
 
 def built(chosen: Aws | None = None, **section: Any) -> Graph:
@@ -34,8 +35,11 @@ def built(chosen: Aws | None = None, **section: Any) -> Graph:
 
 
 def allowed(found: Graph) -> list[dict[str, Any]]:
-    policy = kit.json_of(found.one("aws:iam/rolePolicy:RolePolicy"), "policy")
-    return [each for each in policy["Statement"] if each["Effect"] == "Allow"]
+    """What CI may, by all policies of its role."""
+    attached = {each.inputs["policyArn"] for each in found.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment")}
+    policies = [each for each in found.of("aws:iam/policy:Policy") if kit.outputs(each)["arn"] in attached]
+    statements = [each for policy in policies for each in kit.json_of(policy, "policy")["Statement"]]
+    return [each for each in statements if each["Effect"] == "Allow"]
 
 
 def may(found: Graph, action: str, resource: str) -> list[dict[str, Any]]:
@@ -156,6 +160,32 @@ def test_ci_changes_nothing_else(action: str, resource: str) -> None:
     assert may(built(), action, resource) == []
 
 
+def test_all_that_belongs_to_the_model_can_be_made_by_ci() -> None:
+    """Each request that makes a resource of the full stack is allowed, but for what a person makes."""
+    found = kit.graph(kit.spec(aws={"permissions_boundary": BOUNDARY}))
+    platform = found.one("mlops:index:AwsPlatform").urn
+    refused = {
+        f"{action} {thing.title}"
+        for thing in World(found.resources, account=kit.ACCOUNT, region=kit.REGION).things
+        if thing.arn and thing.resource.parent != platform
+        for action in (
+            f"{_PREFIXES.get(made.service, made.service)}:{made.operation}" for made in models.requests(thing.resource)
+        )
+        if not may(found, _ACTIONS.get(action, action), thing.arn)
+    }
+    # A bucket that locks what is in it, the keys of devices, and CI's own role are a person's.
+    of_a_person = ("s3:CreateBucket ", "kms:CreateKey ", "iam:CreateRole iam/role ml-delivery", "iam:CreatePolicy ")
+    assert {each for each in refused if not each.startswith(of_a_person)} == set()
+    assert "s3:CreateBucket s3/bucket ml-evidence" in refused
+
+
+_PREFIXES = {"stepfunctions": "states"}
+"""Services whose actions begin with another name than boto3's."""
+
+_ACTIONS = {"budgets:CreateBudget": "budgets:ModifyBudget"}
+"""Operations that are another action of IAM's."""
+
+
 def test_roles_are_changed_below_the_boundary_only() -> None:
     found = built(kit.settings(permissions_boundary=BOUNDARY))
     bounded = {"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}}
@@ -173,7 +203,9 @@ def test_roles_are_handed_to_services_of_ours_only() -> None:
     [condition] = may(built(), "iam:PassRole", role("mlops-delay-pipeline"))
     assert condition == {
         "StringEquals": {
-            "iam:PassedToService": [f"{name}.amazonaws.com" for name in ("events", "scheduler", "sagemaker", "states")]
+            "iam:PassedToService": [
+                f"{name}.amazonaws.com" for name in ("events", "pipes", "sagemaker", "scheduler", "states")
+            ]
         }
     }
 
@@ -184,12 +216,14 @@ def test_where_another_role_changes_the_stack_ci_takes_on_that_one() -> None:
     assert allowed(found) == [{"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [deploys]}]
 
 
-def test_the_policy_fits_the_longest_names() -> None:
+def test_the_policies_fit_the_longest_names() -> None:
     chosen = kit.settings(
         prefix="a" * 20, region="ap-southeast-2", permissions_boundary=BOUNDARY + "b" * 60, store={"bucket": "c" * 63}
     )
-    policy = built(chosen).one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
-    assert len(json.dumps(json.loads(policy), separators=(",", ":"))) <= INLINE
+    policies = built(chosen).of("aws:iam/policy:Policy")
+    lengths = [len(json.dumps(kit.json_of(each, "policy"), separators=(",", ":"))) for each in policies]
+    assert len(lengths) == 3
+    assert max(lengths) <= LONGEST, lengths
 
 
 def test_nothing_is_allowed_everywhere_but_what_names_no_resource() -> None:
