@@ -93,12 +93,6 @@ def problems(plan: PipelinePlan, settings: Aws) -> list[str]:
         *feature_store.problems(plan.features),
         *compute_problems(plan.training.compute, settings),
     ]
-    for name, view in plan.features.views.items():
-        if view.online and view.ttl is not None and plan.data.sources[view.source].timestamp is None:
-            found.append(
-                f"features.views.{name}.ttl: its source {view.source} has no timestamp, so its values never age; take "
-                "ttl out, or give the source a timestamp"
-            )
     if plan.training.distribution is not None:
         found.append(
             "training.distribution: Ray's clusters are for the platform kubernetes; take it out, give the search more "
