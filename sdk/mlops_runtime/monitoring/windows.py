@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -74,13 +75,13 @@ class Observed:
             if name in columns and name in batch.inputs:
                 current = self.features.setdefault(name, Sketch(sketch.dtype))
                 _update(current, batch.inputs[name], f"input {name!r}")
-        try:
-            if predictions:
+        # Each by itself: what the one needs of the outputs, the other may do without.
+        if predictions:
+            with _as_far_as_captured():
                 self._add_predictions(batch, reference)
-            if groups is not None and groups in batch.inputs:
+        if groups is not None and groups in batch.inputs:
+            with _as_far_as_captured():
                 self._add_groups(batch, reference, groups)
-        except (KeyError, ValueError) as error:
-            _log.warning("captured outputs don't fit the model's task and were left out: %s", error)
 
     def _add_predictions(self, batch: Batch, reference: Reference) -> None:
         values, dtype = prediction_values(
@@ -216,6 +217,14 @@ class Window:
             document["first_look"],
             document["last_look"],
         )
+
+
+@contextmanager
+def _as_far_as_captured() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, ValueError) as error:
+        _log.warning("captured outputs don't fit the model's task and were left out: %s", error)
 
 
 def _update(sketch: Sketch, values: Any, what: str) -> None:
