@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pulumi
 
+from pulumi_mlops.platforms.aws.expiry import Expiry
 from pulumi_mlops.platforms.aws.names import Names
 from pulumi_mlops.platforms.claims import Claims
 from pulumi_mlops.spec.aws import Aws
@@ -28,6 +30,7 @@ class Account(Names):
     Attributes:
         key_arn, bucket, vpc, tracking_arn: what the platform's foundation made or was given; see `foundation`.
         governance: the governance section of each model, by the model's name.
+        expiry: ages at which objects of the store are deleted; see `expire`.
         claim: take a name that components of several models may share; see `Claims.claim`.
     """
 
@@ -63,6 +66,7 @@ class Account(Names):
         self.claim = Claims().claim
         self.governance: dict[str, Governance] = {}
         self.tracking: Sequence[pulumi.Resource] = ()
+        self.expiry = Expiry()
         self._first: list[pulumi.Resource] = []
 
     @property
@@ -93,6 +97,18 @@ class Account(Names):
         declared = self.governance.get(identity.name)
         own = {} if declared is None else declared.tags
         return {**own, **made, "mlops:model": identity.name, "mlops:owner": identity.owner, **contact}
+
+    def expire(self, path: str, age: timedelta) -> None:
+        """Have S3 delete objects of the store at an age, such as captured requests.
+
+        Nothing happens where the bucket exists: what is deleted in it is its owner's to say.
+
+        Arguments:
+            path: beginning of their paths, below the platform's prefix (`captures/delay/`).
+            age: time since they were written, in whole days.
+        """
+        if self.settings.store.bucket is None:
+            self.expiry.after(self.key(path), age)
 
     def precede(self, resource: pulumi.Resource) -> None:
         """Make a resource that all later resources depend on."""

@@ -61,3 +61,11 @@ def _unused(spec: Spec, settings: Aws) -> Iterator[str]:
             "platform.aws.oidc_provider_arn: no CI changes the stack, so no tokens are taken; take it out, or add "
             "delivery"
         )
+    for i, declared in enumerate(spec.endpoints):
+        capture = declared.capture if isinstance(declared, RestEndpoint) else None
+        if settings.store.bucket is not None and capture is not None and "retention" in capture.model_fields_set:
+            yield (
+                f"endpoints[{i}].capture.retention: the bucket exists (platform.aws.store.bucket), and what is deleted "
+                f"in it is its owner's to say; take it out, and give the bucket a lifecycle rule for "
+                f"{settings.prefix}/captures/{declared.name}/"
+            )

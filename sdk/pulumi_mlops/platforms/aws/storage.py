@@ -71,7 +71,7 @@ def closed(
     *,
     component: str,
     statements: Statements = (),
-    rules: Rules = (),
+    rules: pulumi.Input[Rules] = (),
     parent: pulumi.Resource | None = None,
     identity: Identity | None = None,
     lock: aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgsDict | None = None,
@@ -136,10 +136,9 @@ def closed(
             name, bucket=made.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=opts
         ),
     ]
+    lifecycle = pulumi.Output.from_input(rules).apply(lambda more: [*_housekeeping(), *more])
     after_versioning = account.options(parent=parent, needs=[versioning])
-    aws.s3.BucketLifecycleConfiguration(
-        name, bucket=made.bucket, rules=[*_housekeeping(), *rules], opts=after_versioning
-    )
+    aws.s3.BucketLifecycleConfiguration(name, bucket=made.bucket, rules=lifecycle, opts=after_versioning)
     if lock is not None:
         parts.append(
             aws.s3.BucketObjectLockConfiguration(
@@ -181,7 +180,8 @@ def arn(account: Account, bucket: str, key: str | None = None) -> str:
 
 def _store(account: Account, log_bucket: str, logs: pulumi.Resource) -> None:
     name = f"{account.name}-store"
-    last = closed(account, name, account.bucket, component="store")
+    rules = pulumi.Output.from_input(None).apply(lambda _: account.expiry.rules())
+    last = closed(account, name, account.bucket, component="store", rules=rules)
     opts = account.options(needs=[logs])
     aws.s3.BucketLogging(
         name, bucket=last.bucket, target_bucket=log_bucket, target_prefix=f"{ACCESS}/{account.bucket}/", opts=opts

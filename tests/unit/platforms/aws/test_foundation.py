@@ -199,6 +199,36 @@ def test_the_store_tells_of_new_objects_and_its_accesses_are_logged() -> None:
     assert "Accesses" not in statements(kit.one(given, "aws:s3/bucketPolicy:BucketPolicy", "ml-logs"))
 
 
+def test_objects_expire_as_later_components_ask() -> None:
+    def look(account: Account) -> None:
+        account.expire("captures/delay/", timedelta(hours=30))
+
+    def rules(found: Graph, name: str) -> dict[str, Any]:
+        token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+        return {rule["id"]: rule for rule in kit.inputs(kit.one(found, token, name))["rules"]}
+
+    found = built(look=look)
+    assert rules(found, "ml-store")["expire-mlops/captures/delay/"] == {
+        "id": "expire-mlops/captures/delay/",
+        "status": "Enabled",
+        "filter": {"prefix": "mlops/captures/delay/"},
+        "expiration": {"days": 2},
+        "noncurrentVersionExpiration": {"noncurrentDays": 1},
+    }
+    assert "expire-mlops/captures/delay/" not in rules(found, "ml-logs")
+    assert models.all_problems(found.resources) == []
+    # The owner of a bucket that exists says what is deleted in it.
+    assert set(rules(built(settings(**GIVEN), look=look), "ml-logs")) == set(rules(found, "ml-logs"))
+
+
+def test_what_is_declared_too_late_to_expire_is_told() -> None:
+    def look(account: Account) -> None:
+        pulumi.Output.from_input(0).apply(lambda _: account.expire("captures/late/", timedelta(days=1)))
+
+    with pytest.raises(pulumi.RunError, match=r"mlops/captures/late/: declared after the rest of the program"):
+        built(look=look)
+
+
 def test_production_keeps_what_holds_data() -> None:
     def kept(found: Graph) -> set[str]:
         return {each.type.rpartition(":")[2] for each in found.resources if each.protect}

@@ -221,7 +221,7 @@ def test_regions_that_name_the_platforms_are_fine() -> None:
 
 
 def test_names_of_evidence_buckets_fit() -> None:
-    seen = []
+    seen: list[str] = []
 
     def build(account: Account, parent: pulumi.Resource) -> None:
         seen.extend(evidence.bucket_name(account, IDENTITY.model_copy(update={"name": name * 40})) for name in "ab")

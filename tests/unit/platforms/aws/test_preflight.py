@@ -48,6 +48,7 @@ def test_specs_of_other_platforms_have_no_problems_here() -> None:
             "platform.aws.",
         ),
         ({"aws": {"network": None}}, "data.sources.weather.uri: the network that is made "),
+        ({"aws": {"store": {"bucket": "warehouse"}}}, "endpoints[0].capture.retention: the bucket exists "),
         ({"data": {"sources": {"flights": {"uri": "data/flights.csv"}}}}, "data.sources.flights.uri: "),
         ({"endpoints": [{**ENDPOINTS[0], "token": "secret:tokens/delay"}, *ENDPOINTS[1:]]}, "endpoints[0].token: "),
         ({"endpoints": [{**ENDPOINTS[0], "host": "delay.example.com"}, *ENDPOINTS[1:]]}, "endpoints[0].host: "),
