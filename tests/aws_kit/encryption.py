@@ -58,7 +58,7 @@ def problems(world: World, key: str) -> list[str]:
 
 
 def _open(thing: Thing, world: World, key: str) -> Iterator[str]:
-    if thing.kind in KEYS and _at(thing.inputs, KEYS[thing.kind]) != key:
+    if thing.kind in KEYS and not _has_no_volume(thing) and _at(thing.inputs, KEYS[thing.kind]) != key:
         yield f"{KEYS[thing.kind]} is {_at(thing.inputs, KEYS[thing.kind])!r}, not the key"
     if thing.kind in WITHOUT and _at(thing.inputs, WITHOUT[thing.kind]) not in (None, key):
         yield f"{WITHOUT[thing.kind]} is another key"
@@ -69,6 +69,12 @@ def _open(thing: Thing, world: World, key: str) -> Iterator[str]:
             yield f"{block}.{path} is {_at(thing.inputs, f'{block}.{path}')!r}, not the key"
     if thing.kind == "sagemaker/pipeline":
         yield from _jobs(json.loads(thing.inputs["pipelineDefinition"])["Steps"], key)
+
+
+def _has_no_volume(thing: Thing) -> bool:
+    """Whether it is a configuration without instances, which have the volumes that a key is for."""
+    variants = thing.inputs.get("productionVariants", [])
+    return bool(variants) and all("serverlessConfig" in each for each in variants)
 
 
 def _bucket(thing: Thing, world: World, key: str) -> Iterator[str]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import Final
 
 import regex
 
+from tests.aws_kit.permissions import overlap
 from tests.aws_kit.world import Thing, World
 
 LATER: Final[Mapping[str, str]] = {
     "logs:*:log-group:/aws/sagemaker/*": "SageMaker makes the log groups of its jobs, account-wide",
     "logs:*:log-group:/aws/vendedlogs/*": "vended logs of state machines",
     "application-autoscaling:*:scalable-target/*": "AWS gives the ids of targets",
+    "glue:*:catalog": "the catalogue of the account",
+    "glue:*:database/sagemaker_featurestore": "SageMaker makes the database of offline stores",
+    "glue:*:table/sagemaker_featurestore/*": "SageMaker makes the tables of offline stores",
+    "scheduler:*:schedule/default/*-overdue": "a run puts off this schedule where retraining.overdue makes it",
     "ec2:*:network-interface/*": "interfaces of SageMaker's jobs in the VPC",
     "sagemaker:*:processing-job/*": "jobs are made by the pipeline",
     "sagemaker:*:training-job/*": "jobs are made by the pipeline",
@@ -89,7 +93,7 @@ def _dangling(thing: Thing, world: World, given: Collection[str]) -> Iterator[st
 
 
 def _matches(text: str, patterns: Collection[str]) -> bool:
-    return any(fnmatchcase(text, each) for each in patterns)
+    return any(overlap(text, each) for each in patterns)
 
 
 def _is_variant(resource: str, world: World) -> bool:
@@ -114,7 +118,7 @@ def _is_there(arn: str, world: World, given: Collection[str]) -> bool:
         pattern = pattern.split("/")[0]
     if pattern.endswith(":root"):
         return owner == world.account
-    if pattern in world.arns or ("*" in pattern and any(fnmatchcase(each, pattern) for each in world.arns)):
+    if pattern in world.arns or ("*" in pattern and any(overlap(each, pattern) for each in world.arns)):
         return True
     # A part of something: a variant, a version, an object.
     return any(pattern.startswith((f"{each}/", f"{each}:")) for each in world.arns)

@@ -316,6 +316,7 @@ _AWS: dict[str, Any] = {
     "feature_store": {"throughput": {"read": 10, "write": 5}, "offline": True},
     "permissions_boundary": "arn:aws:iam::123456789012:policy/boundary",
     "restrict_region": False,
+    "tags": {"cost-centre": "4711"},
     "log_retention": "30d",
 }
 
@@ -352,6 +353,8 @@ _AWS_VARIANTS: dict[str, Together] = {
     "existing": Together(
         {
             "platform.aws.store": {"bucket": "artefacts"},
+            # What is deleted in a bucket that exists is its owner's to say.
+            "endpoints[0].capture.retention": ABSENT,
             "platform.aws.key_arn": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             "platform.aws.tracking": {
                 "server_arn": "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-tracking-server/shared"

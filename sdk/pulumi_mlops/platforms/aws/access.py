@@ -103,7 +103,7 @@ def join_network(account: Account) -> list[Allow]:
 def track(account: Account) -> list[Allow]:
     """Write runs and versions to MLflow (`sagemaker-mlflow:*` actions of the SageMaker Developer Guide)."""
     actions = [
-        *("AccessUI", "CreateExperiment", "CreateModelVersion", "CreateRegisteredModel", "CreateRun"),
+        *("CreateExperiment", "CreateModelVersion", "CreateRegisteredModel", "CreateRun"),
         *("DeleteModelVersion", "DeleteRegisteredModelAlias", "DeleteTag", "FinalizeLoggedModel"),
         *("GetDownloadURIForModelVersionArtifacts", "GetExperiment", "GetExperimentByName", "GetLatestModelVersions"),
         *("GetMetricHistory", "GetModelVersion", "GetModelVersionByAlias", "GetRegisteredModel", "GetRun"),

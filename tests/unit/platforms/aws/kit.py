@@ -74,19 +74,24 @@ def settings(**changes: Any) -> Aws:
     return found
 
 
-def outputs(resource: Captured) -> Mapping[str, Any]:
-    """Outputs beside the inputs, as AWS gives them in the account and region of the specs."""
-    return aws.outputs(resource.type, resource.name, resource.inputs, account=ACCOUNT, region=REGION)
+def outputs(resource: Captured, *, account: str = ACCOUNT, region: str = REGION) -> Mapping[str, Any]:
+    """Outputs beside the inputs, as AWS gives them in an account and region: those of the specs here, by default."""
+    return aws.outputs(resource.type, resource.name, resource.inputs, account=account, region=region)
 
 
-def answer(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Answers to the provider's functions in the region of the specs."""
-    return LOOKUPS[token]({"region": REGION, **arguments})
+def captured(
+    program: Callable[[], Any], *, preview: bool = False, account: str = ACCOUNT, region: str = REGION
+) -> Graph:
+    """What any program declares, with outputs and answers of an account and region: those of the specs here, unless
+    others are given."""
 
+    def made(resource: Captured) -> Mapping[str, Any]:
+        return {} if preview else outputs(resource, account=account, region=region)
 
-def captured(program: Callable[[], Any], *, preview: bool = False) -> Graph:
-    """What any program declares, in the account and region of the specs."""
-    return capture(program, outputs=(lambda _: {}) if preview else outputs, preview=preview, answer=answer)
+    def answer(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return LOOKUPS[token]({"region": region, **arguments})
+
+    return capture(program, outputs=made, preview=preview, answer=answer)
 
 
 def graph(declared_spec: mlops.Spec) -> Graph:
