@@ -21,7 +21,7 @@ import boto3
 ROOT = PurePosixPath("/opt/ml")
 
 
-class PipelineFailed(Exception):
+class PipelineFailedError(Exception):
     """A job or a step failed: the execution ends here."""
 
 
@@ -55,7 +55,7 @@ class Execution:
         """Run all steps.
 
         Raises:
-            PipelineFailed: one of them failed.
+            PipelineFailedError: one of them failed.
         """
         self._steps(self.definition["Steps"])
 
@@ -109,7 +109,7 @@ class Execution:
                 case "RegisterModel":
                     self.packages.append(self.value(arguments))
                 case "Fail":
-                    raise PipelineFailed(self.value(arguments["ErrorMessage"]))
+                    raise PipelineFailedError(self.value(arguments["ErrorMessage"]))
                 case other:
                     raise AssertionError(f"a step of type {other}")
 
@@ -161,7 +161,7 @@ class Execution:
         self.said[name] = done.stdout + done.stderr
         if done.returncode:
             self._end(name)
-            raise PipelineFailed(f"{name}: exit code {done.returncode}: {self.said[name]}")
+            raise PipelineFailedError(f"{name}: exit code {done.returncode}: {self.said[name]}")
 
     def _end(self, name: str) -> None:
         """Nothing of a job's disk is there for the next one."""

@@ -19,7 +19,7 @@ from mlops_runtime.stores.tracking import Tracking
 from pulumi_mlops import Spec
 from pulumi_mlops.platforms.aws import training
 from pulumi_mlops.platforms.base import PipelinePlan
-from tests.integration.aws.execution_kit import Execution, PipelineFailed
+from tests.integration.aws.execution_kit import Execution, PipelineFailedError
 from tests.mlflow_kit import mlflow_server
 from tests.unit.platforms.aws import kit
 
@@ -168,7 +168,7 @@ def test_a_rejected_model_is_kept_with_the_reason_and_fails_the_pipeline(tmp_pat
     stack = Stack(tmp_path, tracking_uri, kit.quickstart(**floors))
     run = stack.start(Trigger="manual", RequestedBy="ann")
 
-    with pytest.raises(PipelineFailed, match="did not pass the gate"):
+    with pytest.raises(PipelineFailedError, match="did not pass the gate"):
         run.run()
 
     assert run.ran == ["prepare", "admitted", "train", "evaluate", "accepted", "rejected"]
@@ -184,7 +184,7 @@ def test_a_failure_says_why_to_sagemaker_and_is_on_record(tmp_path: Path, tracki
     stack = Stack(tmp_path, tracking_uri, kit.quickstart(training={"params": {"C": "a"}}))
     run = stack.start()
 
-    with pytest.raises(PipelineFailed, match="train: exit code 2"):
+    with pytest.raises(PipelineFailedError, match="train: exit code 2"):
         run.run()
 
     failure = (run.container("train") / "output/failure").read_text()

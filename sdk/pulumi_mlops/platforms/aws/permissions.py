@@ -53,6 +53,8 @@ def run_jobs(account: Account, called: Sequence[str], *, training: bool = False,
         *access.pull_images(account, account.settings.images.job),
         *access.join_network(account),
         *access.use_key(account),
+        # For the volumes of instances, which SageMaker encrypts on behalf of whoever starts the job.
+        Allow(["kms:CreateGrant"], [account.key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}}),
     ]
 
 

@@ -147,7 +147,7 @@ def test_jobs_are_given_the_definition_and_the_code_as_they_are_in_the_store() -
     assert definition.bucket is not None
     assert definition.bucket.uri == f"s3://{kit.BUCKET}/mlops"
     assert definition.tracking_uri == kit.TRACKING_ARN
-    assert definition.sources["weather"].password == "secretsmanager:weather/password"  # noqa: S105 - a reference
+    assert definition.sources["weather"].password == "secretsmanager:weather/password"
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(objects[inputs["code"]]["contentBase64"]))) as tar:
         assert tar.getnames() == ["flights.py"]
 
@@ -197,7 +197,10 @@ def test_feature_groups_are_brought_up_to_date_by_a_pipeline_of_one_step() -> No
     def build(account: Any, parent: pulumi.Resource) -> None:
         training.build_pipeline(account, parent, "ml", PipelinePlan.of(wine))
 
-    assert [each.name for each in kit.declared(build, wine.platform.aws).of(PIPELINE)] == ["ml-pipeline"]
+    assert [each.name for each in kit.declared(build, wine.platform.aws).of(PIPELINE)] == [
+        "ml-pipeline",
+        "ml-follow-up",
+    ]
 
 
 def test_versions_without_an_image_are_scored_by_the_job_image_where_nothing_serves_them() -> None:
@@ -229,7 +232,7 @@ def test_what_cannot_run_is_refused(sections: dict[str, Any], field: str, why: s
     found = problems(**sections)
     assert found
     assert all(each.startswith(f"{field}: ") and why in each for each in found)
-    with pytest.raises(pulumi.RunError, match="^ml: "):
+    with pytest.raises(pulumi.RunError, match=r"^ml: "):
         declared(**sections)
 
 
