@@ -7,7 +7,7 @@ that (`mlops-runtime admit`).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pulumi
@@ -33,7 +33,7 @@ def build(
     identity: Identity,
     *,
     pipeline: str,
-    cooldown: str,
+    parameters: Mapping[str, str],
     role: Role,
     needs: Sequence[pulumi.Resource] = (),
 ) -> aws.cloudwatch.EventRule:
@@ -46,7 +46,7 @@ def build(
         monitor: name of the monitor.
         identity: the model.
         pipeline: ARN of its pipeline.
-        cooldown: value of the pipeline's parameter `Cooldown`, in seconds.
+        parameters: parameters of the run.
         role: starts the pipeline; see `schedules.starter`.
         needs: what must exist before, such as the pipeline.
     """
@@ -58,7 +58,6 @@ def build(
         tags=account.tags("retraining", identity),
         opts=account.options(parent=parent),
     )
-    parameters = {"Trigger": f"drift:{monitor}", "RequestedBy": f"monitor {monitor}", "Cooldown": cooldown}
     aws.cloudwatch.EventTarget(
         f"{name}-drift-{monitor}",
         rule=rule.name,

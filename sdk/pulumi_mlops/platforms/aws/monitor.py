@@ -131,15 +131,6 @@ def problems(settings: Monitor, endpoint: RestEndpoint, *, retrain: bool) -> lis
 _TRAFFIC: Final = ("latency_p99", "error_rate", "min_requests")
 
 
-def instance(account: Account) -> str:
-    """Instance type of a monitor's job: it holds sketches, and a batch of rows at a time."""
-    return account.settings.instances.job or instances.smallest(_CPU, _MEMORY, 0, of="processing")
-
-
-_CPU: Final = 1
-_MEMORY: Final = 4 * 2**30
-
-
 def when(window: timedelta) -> str | timedelta:
     """When windows are judged: after each one's end and the time in which captures still come.
 
@@ -204,7 +195,7 @@ def _job(
         command=["monitor", "--once"],
         role=_role(account, parent, name, settings, identity),
         inputs={"config": content.uri(account)},
-        instance=instance(account),
+        instance=instances.of_monitors(account.settings),
         time_limit=TIME_LIMIT,
         identity=identity,
         component="monitor",
@@ -218,6 +209,7 @@ def _job(
         called=(*called, "schedule"),
         pipelines=[arn],
         identity=identity,
+        by=["scheduler"],
     )
     schedules.start(
         account,

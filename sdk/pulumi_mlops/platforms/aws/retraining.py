@@ -1,7 +1,7 @@
 """Continuous training on AWS: schedules and events start the model's pipeline.
 
 A run begins with the step `admit`, which keeps the cooldown and looks for new data, and waits for the run before it.
-Drift starts runs by the monitor's own rule.
+Drift starts runs when an alarm of its monitor begins; see `drift`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import alerts, dataset, pipeline, schedules, tasks, training
+from pulumi_mlops.platforms.aws import alerts, dataset, drift, pipeline, schedules, tasks, training
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.roles import Role, role
 from pulumi_mlops.platforms.base import PipelinePlan
@@ -75,7 +75,7 @@ def parameters(
 def _starts(account: Account, parent: pulumi.Resource, name: str, settings: Retraining, plan: PipelinePlan) -> None:
     model, triggers = plan.identity.name, settings.triggers
     refresh = plan.features.materialization_schedule
-    started = [tasks.arn(account, model)] if triggers.schedule or triggers.new_data else []
+    started = [tasks.arn(account, model)] if any((triggers.schedule, triggers.drift, triggers.new_data)) else []
     if refresh is not None:
         started.append(tasks.arn(account, model, training.MATERIALIZE))
     if not started:
@@ -98,6 +98,10 @@ def _starts(account: Account, parent: pulumi.Resource, name: str, settings: Retr
 
     if triggers.schedule is not None:
         at("schedule", triggers.schedule, tasks.arn(account, model), parameters("schedule", "schedule", settings))
+    for monitor in triggers.drift:
+        given = parameters(f"drift:{monitor}", f"monitor {monitor}", settings)
+        target = tasks.arn(account, model)
+        drift.build(account, parent, name, monitor, plan.identity, pipeline=target, parameters=given, role=allowed)
     if refresh is not None:
         at(training.MATERIALIZE, refresh, tasks.arn(account, model, training.MATERIALIZE), {})
     if (looked := triggers.new_data) is not None:

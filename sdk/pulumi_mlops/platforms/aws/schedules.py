@@ -38,6 +38,7 @@ def starter(
     called: Sequence[str],
     pipelines: Sequence[str],
     identity: Identity,
+    by: Sequence[str] = ("events", "scheduler"),
 ) -> Role:
     """The role of schedules and rules that start some pipelines, and do nothing else.
 
@@ -48,13 +49,14 @@ def starter(
         called: parts of its name in IAM, such as the model and `events`.
         pipelines: ARNs of the pipelines.
         identity: the model that it is for.
+        by: what starts them, rules (`events`) or schedules (`scheduler`). Default: both.
     """
     start = Allow(["sagemaker:StartPipelineExecution"], list(pipelines))
     return role(
         account,
         name,
         "events",
-        services=["events", "scheduler"],
+        services=by,
         # What a schedule passes on is encrypted by the platform's key.
         allow=[start, *access.use_key(account)],
         parent=parent,
