@@ -85,8 +85,9 @@ class AwsNetwork(Section):
     """The private network of jobs and endpoints: one that exists, or one that is made without a way to the internet."""
 
     vpc_id: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")] | None = None
-    """A VPC that exists. It must reach S3, SageMaker, CloudWatch, KMS, STS and ECR, by VPC endpoints or otherwise.
-    Default: none; one is made, with those endpoints."""
+    """A VPC that exists. It must reach S3, SageMaker (its API, Feature Store and MLflow), CloudWatch, KMS, STS and
+    Secrets Manager, by VPC endpoints or otherwise, and the databases of sources.
+    Default: none; one is made, with those endpoints, that reaches nothing else."""
 
     subnet_ids: list[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")]] = Field(
         default_factory=list
@@ -273,8 +274,9 @@ class Aws(Section):
     """Refuse the roles that are made every request to another region (`aws:RequestedRegion`). Default: true."""
 
     log_retention: Duration = Field(default="90d")  # type: ignore[assignment]
-    """Age at which logs of jobs and endpoints are deleted: days that CloudWatch Logs knows (1, 3, 5, 7, 14, 30, 60, 90,
-    120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653). Default: 90d."""
+    """Age at which logs of endpoints and deployments are deleted (those of jobs are in log groups that all jobs of the
+    account share; `mlops preflight` looks at their retention): days that CloudWatch Logs knows (1, 3, 5, 7, 14, 30,
+    60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653). Default: 90d."""
 
     def mistakes(self) -> Iterator[Mistake]:
         """Days are CloudWatch's, what exists is in the account, and production keeps its promises."""
