@@ -438,6 +438,44 @@ def task(context: typer.Context, command: Annotated[str, typer.Argument(help="An
     raise typer.Exit(app([command, *given, *context.args], standalone_mode=False) or 0)
 
 
+@app.command()
+def follow_up(
+    definition: DefinitionFile,
+    action: Annotated[str, typer.Option(help="deploy, rollback or refuse: what became of the version.")],
+    by: Annotated[str, typer.Option(help="Who asked for it, for the record.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    endpoint: Annotated[str, typer.Option(help="Endpoint that was switched; -: the model has none that is.")] = "-",
+    version: Annotated[str, typer.Option(help="The version; -: that of the package.")] = "-",
+    package: Annotated[str, typer.Option(help="ARN of the version's model package; -: the version is given.")] = "-",
+) -> None:
+    """Do what follows a deployment that SageMaker has made: note it, export for devices, score tables."""
+    from mlops_runtime.pipeline.single import run_command
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.sagemaker import follow_up as following
+
+    content = read_definition(definition)
+    event = following.Event.parse(action, version, package, endpoint=endpoint, by=by, reason=reason)
+    run_command(content, "follow-up", lambda: following.follow_up(content, event, _say), version=event.version)
+
+
+@app.command()
+def shards_plan(definition: DefinitionFile, endpoint: EndpointName) -> None:
+    """Say in a job of SageMaker what its instances have to score: `go` and `scoring` in `outputs.json`."""
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.sagemaker import shards
+
+    shards.plan(read_definition(definition), endpoint, _say)
+
+
+@app.command()
+def shards_score(definition: DefinitionFile, endpoint: EndpointName, scoring: ScoringPlan) -> None:
+    """Score the share of a table that is this instance's of a job of SageMaker."""
+    from mlops_runtime.pipeline.supervisor import read_definition
+    from mlops_runtime.sagemaker import shards
+
+    shards.score(read_definition(definition), endpoint, scoring, _say)
+
+
 def _result(result: Any, wanted: bool) -> None:
     if wanted:
         from pydantic import TypeAdapter

@@ -54,17 +54,17 @@ def release(
         )
     except RefusedError as error:
         tracking.tag_version(version, {"status": "rejected", "reason": str(error)})
-        _audit(definition, by, "refuse", version, {"reason": str(error)})
+        note(definition, by, "refuse", version, {"reason": str(error)})
         raise
     for switch in switches:
         progress(f"deploy: {describe(switch)}")
     live = [switch for switch in switches if switch.state != "kept"]
     if not live and (definition.endpoints or (champion is not None and champion.number > version)):
         return switches
-    _note_champion(tracking, champion, version, by)
+    note_champion(tracking, champion, version, by)
     if any(switch.previous != version for switch in live):
-        _audit(definition, by, "deploy", version, {"run_id": run_id, "endpoints": _outcome(live)})
-    _follow_up(definition, [switch.endpoint for switch in live], version, progress)
+        note(definition, by, "deploy", version, {"run_id": run_id, "endpoints": _outcome(live)})
+    carry_on(definition, [switch.endpoint for switch in live], version, progress)
     return switches
 
 
@@ -101,7 +101,7 @@ def approve(
     _check(definition, version)
     if not cut_short:
         note_approval(tracking, version, who)
-        _audit(definition, who, "approve", version, {"digest": found.tags.get("digest")})
+        note(definition, who, "approve", version, {"digest": found.tags.get("digest")})
     return release(definition, version, by=who, run_id=found.run_id, progress=progress)
 
 
@@ -135,7 +135,7 @@ def reject(definition: Definition, version: int, *, approver: str, reason: str) 
     found = tracking.version(version)
     check_pending(found)
     note_rejection(tracking, found, who, why)
-    _audit(definition, who, "reject", version, {"reason": why})
+    note(definition, who, "reject", version, {"reason": why})
 
 
 def roll_back(
@@ -178,10 +178,10 @@ def roll_back(
     if before is not None:
         tracking.tag_version(before.version, {"status": "rolled-back", "reason": why})
     tracking.tag_version(version, {"status": "approved"})
-    _note_champion(tracking, tracking.alias("champion"), version, who)
+    note_champion(tracking, tracking.alias("champion"), version, who)
     details = {"from": None if before is None else before.version, "reason": why, "endpoints": _outcome(switches)}
-    _audit(definition, who, "rollback", version, details)
-    _follow_up(definition, names, version, progress)
+    note(definition, who, "rollback", version, details)
+    carry_on(definition, names, version, progress)
     return switches
 
 
@@ -208,7 +208,12 @@ def _check(definition: Definition, version: int) -> None:
             check_exportable(store, model, version, endpoint.name)
 
 
-def _follow_up(definition: Definition, endpoints: list[str], version: int, progress: Callable[[str], None]) -> None:
+def carry_on(definition: Definition, endpoints: list[str], version: int, progress: Callable[[str], None]) -> None:
+    """What follows a deployment: exports for devices, and tables that are scored with each version.
+
+    Raises:
+        StepError: an export or a scoring failed; the others were made.
+    """
     failed = []
     for endpoint in definition.endpoints:
         if endpoint.name not in endpoints:
@@ -228,7 +233,15 @@ def _follow_up(definition: Definition, endpoints: list[str], version: int, progr
         raise StepError(f"version {version} is deployed, but not all that follows was done. " + "; ".join(failed))
 
 
-def _note_champion(tracking: Tracking, champion: Version | None, version: int, by: str) -> None:
+def note_champion(tracking: Tracking, champion: Version | None, version: int, by: str) -> None:
+    """Note in the registry which version serves.
+
+    Arguments:
+        tracking: the registry.
+        champion: the version that served, as the registry knows it.
+        version: the version that serves.
+        by: who asked for it.
+    """
     if champion is not None and champion.number == version:
         return
     tracking.set_alias("champion", version)
@@ -246,10 +259,11 @@ def _outcome(switches: list[Switch]) -> dict[str, str]:
     return {switch.endpoint: switch.state for switch in switches}
 
 
-def _audit(definition: Definition, actor: str, action: str, version: int, details: dict[str, Any]) -> None:
+def note(definition: Definition, actor: str, action: str, version: int, details: dict[str, Any]) -> None:
+    """Put something on record that was done about a version."""
     audit_of(definition).audit(actor, action, f"{definition.identity.name}/{version}", details)
 
 
 def _audit_once(definition: Definition, actor: str, action: str, version: int, details: dict[str, Any]) -> None:
     if not audit_of(definition).audit_log(subject=f"{definition.identity.name}/{version}", action=action, limit=1):
-        _audit(definition, actor, action, version, details)
+        note(definition, actor, action, version, details)

@@ -507,6 +507,15 @@ TABLE: Final[dict[str, Transfer]] = {
         writes=(_pointers, _scorings, _exports),
         keeps=(_pointers,),
     ),
+    "follow-up": Transfer(
+        sources=_scored,
+        reads=(
+            *(_pointers, _deployed, _bundle),
+            *(_snapshot_index, _rows_accepted, _batch_outputs, _held_out, _exports),
+        ),
+        writes=(_pointers, _scorings, _exports),
+        keeps=(_pointers,),
+    ),
     "export": Transfer(
         reads=(_pointers, _bundle, _held_out, _exports),
         writes=(_exports,),

@@ -80,6 +80,8 @@ class ServingConfig:
         max_batch_rows: requests with more rows are answered 413.
         capture: None keeps no traffic.
         enrichment: look up features that a request leaves out by its join keys: in the store, or at the feature server.
+        feature_groups: beginning of the names of the feature groups in SageMaker Feature Store, before the view's
+            name; None: features are not kept there.
         feature_server_url: address of Feast's feature server (`http://HOST[:PORT]`); None reads the store's database.
         auth_token_file: file with the bearer token that `infer` asks for; None asks for none.
         drain_seconds: how long requests in flight may take after SIGTERM.
@@ -101,6 +103,7 @@ class ServingConfig:
     max_batch_rows: int = 10_000
     capture: CaptureConfig | None = None
     enrichment: bool = False
+    feature_groups: str | None = None
     feature_server_url: str | None = None
     auth_token_file: Path | None = None
     drain_seconds: float = 10.0
@@ -177,10 +180,11 @@ def _check(config: ServingConfig) -> None:
         need(bool(name) and "/" not in name and not name.startswith("."), field, "a name without '/'", name)
     if (config.data_dir is None) == (config.bundle is None):
         raise ConfigError("data_dir, bundle: expected exactly one of them")
+    kept = [place for place in (config.data_dir, config.feature_server_url, config.feature_groups) if place is not None]
     need(
-        config.data_dir is not None or config.feature_server_url is not None or not config.enrichment,
+        bool(kept) or not config.enrichment,
         "enrichment",
-        "false without data_dir, which holds the online store, or feature_server_url",
+        "false without data_dir, which holds the online store, feature_server_url or feature_groups",
         config.enrichment,
     )
     if (url := config.feature_server_url) is not None:

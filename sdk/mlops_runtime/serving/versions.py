@@ -93,6 +93,10 @@ class Versions(ABC):
             return None
         if (url := self._config.feature_server_url) is not None:
             return FeatureServer(url, {view.name: view.join_keys for view in manifest.views})
+        if (beginning := self._config.feature_groups) is not None:
+            from mlops_runtime.stores.sagemaker_online import SageMakerOnline
+
+            return SageMakerOnline({view.name: f"{beginning}{view.name}" for view in manifest.views})
         return self._online
 
     def _switch(self, served: Served) -> None:
@@ -110,5 +114,5 @@ class Versions(ABC):
 
 
 def _online_store(config: ServingConfig) -> OnlineStore | None:
-    here = config.enrichment and config.feature_server_url is None
+    here = config.enrichment and config.data_dir is not None and config.feature_server_url is None
     return OnlineStore(config.online_store, read_only=True) if here else None

@@ -189,14 +189,6 @@ def _approvals(
     identity: Identity,
 ) -> None:
     """Start the state machine whenever a package of the model is approved."""
-    pattern = {
-        "source": ["aws.sagemaker"],
-        "detail-type": ["SageMaker Model Package State Change"],
-        "detail": {
-            "ModelPackageGroupName": [endpoint_names.group(account, identity.name)],
-            "ModelApprovalStatus": ["Approved"],
-        },
-    }
     starting = role(
         account,
         name,
@@ -214,7 +206,7 @@ def _approvals(
         name,
         name=account.called(identity.name, settings.name, "approved", limit=_RULE_NAME),
         description=f"Approved versions of {identity.name} go to the endpoint {settings.name}",
-        event_pattern=json.dumps(pattern),
+        event_pattern=json.dumps(endpoint_names.approved(account, identity.name)),
         tags=account.tags(_COMPONENT, identity),
         opts=account.options(parent=parent),
     )

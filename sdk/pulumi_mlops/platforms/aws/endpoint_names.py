@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from pulumi_mlops.platforms.aws.names import NAME, Names
 
@@ -50,6 +50,15 @@ def parameter(names: Names, model: str, name: str) -> str:
 def group(names: Names, model: str) -> str:
     """The model package group of a model."""
     return names.called(model)
+
+
+def approved(names: Names, model: str) -> dict[str, Any]:
+    """Pattern of EventBridge's events on approved packages of a model."""
+    return {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {"ModelPackageGroupName": [group(names, model)], "ModelApprovalStatus": ["Approved"]},
+    }
 
 
 def follow_up(model: str) -> tuple[str, str]:

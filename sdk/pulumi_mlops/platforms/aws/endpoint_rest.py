@@ -43,6 +43,8 @@ def build(
         component=_COMPONENT,
         identity=identity,
     )
+    if settings.capture is not None:
+        account.expire(f"captures/{settings.name}/", settings.capture.retention)
     tags = account.tags(_COMPONENT, identity)
     model = aws.sagemaker.Model(
         name,
@@ -93,6 +95,10 @@ def _role(account: Account, parent: pulumi.Resource, name: str, settings: RestEn
     ]
     if settings.serverless is None:
         allow += access.join_network(account)
+    if settings.enrichment:
+        # Which views a version reads is known once it is trained: the platform's feature groups.
+        groups = account.arn("sagemaker", f"feature-group/{account.called('')}*")
+        allow.append(Allow(["sagemaker:BatchGetRecord"], [groups]))
     if settings.capture is not None:
         allow += access.write_store(account, f"captures/{settings.name}/*")
     return role(

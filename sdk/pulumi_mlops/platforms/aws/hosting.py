@@ -82,6 +82,8 @@ class Hosting:
         """Environment of the containers."""
         config = services.serving(self.settings, self.identity, CAPTURES)
         del config["port"]
+        if self.settings.enrichment:
+            config["feature_groups"] = self.account.called("")
         capture = config["capture"]
         if capture is not None:
             capture |= {

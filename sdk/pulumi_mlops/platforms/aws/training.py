@@ -9,9 +9,11 @@ import pulumi
 from pulumi_mlops.platforms.aws import (
     dataset,
     feature_store,
+    follow_up,
     instances,
     permissions,
     pipeline,
+    scoring,
     secrets,
     tasks,
 )
@@ -70,6 +72,8 @@ def build_pipeline(account: Account, parent: pulumi.Resource, name: str, plan: P
     )
     if feature_store.groups(account, plan.features):
         _materialize(account, parent, name, plan, source, allowed, needs)
+    follow_up.build(account, parent, name, plan, allowed, source.inputs, needs)
+    scoring.build(account, parent, name, plan, allowed, source.inputs, needs)
     run = PipelineRun(
         f"{name}-run",
         account,
