@@ -4,6 +4,7 @@ such: quotas of SageMaker, and the simulation of policies."""
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 from moto import mock_aws
 
 from pulumi_mlops.cli.app import main
-from tests.aws_kit.recorded import Answer, recorded
+from tests.aws_kit.recorded import Answer, recorded, refusal
 from tests.unit.platforms.aws import kit
 
 QUOTAS = {
@@ -68,6 +69,11 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         secrets = boto3.client("secretsmanager", kit.REGION)
         for name in ("weather", "planes", "alerts"):
             secrets.create_secret(Name=name, SecretString="{}")
+        for kind in ("ProcessingJobs", "TrainingJobs"):
+            boto3.client("logs", kit.REGION).create_log_group(logGroupName=f"/aws/sagemaker/{kind}")
+            boto3.client("logs", kit.REGION).put_retention_policy(
+                logGroupName=f"/aws/sagemaker/{kind}", retentionInDays=90
+            )
         boto3.client("iam").create_role(RoleName="deployer", AssumeRolePolicyDocument="{}")
         as_role = boto3.client("sts").assume_role(
             RoleArn=f"arn:aws:iam::{kit.ACCOUNT}:role/deployer", RoleSessionName="ada"
@@ -95,8 +101,25 @@ IMAGES = {
 }
 
 
+def network(*, leads_out: bool = True) -> dict[str, Any]:
+    """A VPC in the account, with DNS, subnets in two zones, and a route to somewhere."""
+    ec2 = boto3.client("ec2", kit.REGION)
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"{kit.REGION}{zone}")
+        for number, zone in enumerate("ab")
+    ]
+    ids = [each["Subnet"]["SubnetId"] for each in subnets]
+    if leads_out:
+        gateway = ec2.create_nat_gateway(SubnetId=ids[0], ConnectivityType="private")["NatGateway"]["NatGatewayId"]
+        table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]
+        ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway)
+    return {"vpc_id": vpc, "subnet_ids": ids}
+
+
 def spec_file(folder: Path, **sections: Any) -> Path:
-    aws = {"production": False, "images": IMAGES, **sections.pop("aws", {})}
+    aws = {"production": False, "images": IMAGES, "network": network(), **sections.pop("aws", {})}
     document = kit.document(aws=aws, **sections)
     document["code"]["directory"] = str(kit.PROJECT)
     file = folder / "mlops.yaml"
@@ -127,6 +150,9 @@ def test_an_account_with_all_that_is_needed_is_ready_within_seconds(
     assert checks["identity"]["message"] == f"arn:aws:sts::{kit.ACCOUNT}:assumed-role/deployer/ada"
     assert checks["permissions"]["message"] == f"arn:aws:iam::{kit.ACCOUNT}:role/deployer may do what pulumi up does"
     assert checks["image job"]["message"] == "mlops/job:1 is there"
+    assert checks["log group /aws/sagemaker/TrainingJobs"]["message"] == (
+        "keeps logs for 90 days, encrypted by a key of AWS"
+    )
     assert checks["quota ml.m5.large for processing job usage"]["message"].startswith(
         "is 20; pipeline, endpoint nightly"
     )
@@ -136,6 +162,7 @@ def test_what_is_missing_fails_with_what_mends_it(
     account: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     boto3.client("secretsmanager", kit.REGION).delete_secret(SecretId="planes")
+    boto3.client("ecr", kit.REGION).create_repository(repositoryName="mlops/job")
     boto3.client("s3", kit.REGION).create_bucket(
         Bucket=kit.BUCKET, CreateBucketConfiguration={"LocationConstraint": kit.REGION}
     )
@@ -182,17 +209,87 @@ def test_what_is_missing_fails_with_what_mends_it(
             f"{kit.ACCOUNT}.dkr.ecr.{kit.REGION}.amazonaws.com has no mlops/job:1",
             "Build it (mlops image build job), push it, and name it in platform.aws.images.job.",
         ),
-        "image serving": (
-            f"{kit.ACCOUNT}.dkr.ecr.{kit.REGION}.amazonaws.com has no mlops/serving:1",
-            "Build it (mlops image build serving), push it, and name it in platform.aws.images.serving.",
-        ),
-        "image serving_sklearn": (
-            f"{kit.ACCOUNT}.dkr.ecr.{kit.REGION}.amazonaws.com has no mlops/serving-sklearn:1",
-            "Build it (mlops image build serving-sklearn), push it, and name it in "
-            "platform.aws.images.serving_sklearn.",
-        ),
         "secret planes": (
             "is about to be deleted",
             f"aws secretsmanager restore-secret --secret-id planes --region {kit.REGION}",
         ),
     }
+    # The repositories of the other images are what `up` makes.
+    assert checks["image serving"]["status"] == "warn"
+    assert checks["image serving"]["message"] == (
+        "mlops/serving:1 can't be there yet: pulumi up makes the repository, and stops at the first endpoint"
+    )
+
+
+def test_a_network_that_leads_nowhere_is_told(images: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = network(leads_out=False)
+    code, checks = preflight(spec_file(tmp_path, aws={"network": given}), capsys)
+    told = checks[f"network {given['vpc_id']}"]
+    assert (code, told["status"]) == (1, "fail")
+    assert told["message"].startswith(
+        f"has neither a way out nor VPC endpoints for com.amazonaws.{kit.REGION}.s3, "
+        f"com.amazonaws.{kit.REGION}.sagemaker.api"
+    )
+    other = network()
+    mixed = {"vpc_id": given["vpc_id"], "subnet_ids": other["subnet_ids"]}
+    _, checks = preflight(spec_file(tmp_path, aws={"network": mixed}), capsys)
+    told = checks[f"network {given['vpc_id']}"]
+    assert told["message"] == f"has no subnet {', '.join(sorted(other['subnet_ids']))}"
+
+
+def test_given_pieces_that_are_not_there_are_named_by_their_fields(
+    images: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = boto3.client("kms", kit.REGION).create_key()["KeyMetadata"]
+    boto3.client("kms", kit.REGION).disable_key(KeyId=key["KeyId"])
+    role = f"arn:aws:iam::{kit.ACCOUNT}:role/team/monitors"
+    chosen = {"key_arn": key["Arn"], "roles": {"monitor": role}, "store": {"bucket": "somewhere-else"}}
+    code, checks = preflight(spec_file(tmp_path, aws=chosen), capsys)
+    told = {
+        name: (check["message"], *check["remedies"][:1])
+        for name, check in checks.items()
+        # The spec's own problems are not the account's.
+        if check["status"] == "fail" and not name.startswith("endpoints")
+    }
+    assert code == 1
+    assert told == {
+        f"key {key['Arn']}": (
+            "is Disabled",
+            f"aws kms enable-key --key-id {key['Arn']}, or name another in platform.aws.key_arn.",
+        ),
+        "role monitors": ("is not there", "Mend platform.aws.roles.monitor."),
+        "bucket somewhere-else": ("is not there", "Mend platform.aws.store.bucket."),
+    }
+
+
+def test_credentials_of_another_account_end_it_at_once(
+    account: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {"Account": "999999999999", "Arn": "arn:aws:iam::999999999999:user/eve", "UserId": "x"}
+    code, checks = preflight(spec_file(tmp_path), capsys, {**RECORDS, ("sts", "GetCallerIdentity"): other})
+    assert (code, set(checks)) == (1, {"spec", "identity"})
+    assert checks["identity"]["message"] == (
+        f"arn:aws:iam::999999999999:user/eve is of the account 999999999999, and the spec is for {kit.ACCOUNT}"
+    )
+
+
+def test_what_may_not_be_looked_at_is_a_warning(
+    images: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    denied = refusal("AccessDeniedException", "User may not list quotas.")
+    code, checks = preflight(spec_file(tmp_path), capsys, {**RECORDS, ("service-quotas", "ListServiceQuotas"): denied})
+    assert code == 0
+    assert checks["quotas"]["status"] == "warn"
+    assert checks["quotas"]["message"].startswith("not checked, for the caller may not look: ")
+
+
+def test_without_boto3_the_command_that_installs_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, account: None
+) -> None:
+    file = spec_file(tmp_path)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["preflight", str(file)])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said == "mlops: this needs the package boto3; pip install 'pulumi-mlops[aws]'\n"

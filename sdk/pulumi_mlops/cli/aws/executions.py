@@ -11,17 +11,12 @@ from typing import Any, Final
 
 from pulumi_mlops.cli.aws.remote import Remote
 from pulumi_mlops.platforms.aws.clients import found, talking
+from pulumi_mlops.platforms.aws.names import JOB_LOGS
 
 _AT_ONCE: Final = 8
 
 ENDED: Final = frozenset({"Succeeded", "Failed", "Stopped"})
 """States in which an execution stays."""
-
-_JOBS: Final = {
-    "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
-    "TrainingJob": "/aws/sagemaker/TrainingJobs",
-}
-"""Log groups of jobs, by the kind of job that a step's metadata names."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +149,7 @@ def _step(told: Mapping[str, Any]) -> Step:
     start, end = told.get("StartTime"), told.get("EndTime")
     until = end or datetime.now(UTC)
     job = None
-    for kind, group in _JOBS.items():
+    for kind, group in JOB_LOGS.items():
         if kind in told.get("Metadata", {}):
             job = Job(told["StepName"], told["Metadata"][kind]["Arn"].rpartition("/")[2], group)
     seconds = None if start is None else round((until - start).total_seconds(), 1)

@@ -1,7 +1,8 @@
 """Rollback on AWS: the state machine of each endpoint, with an earlier package; it runs as its own role.
 
 Who asks for it must be allowed to start executions of these state machines. The name on record is the one that AWS has
-authenticated the caller by; CloudTrail has it too.
+authenticated the caller by; CloudTrail has it too. The audit log is written by what follows a deployment (the pipeline
+`follow-up`), when it is done.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any, Final
 from mlops_runtime.approval import said
 from mlops_runtime.errors import BadInputError, StepError
 from mlops_runtime.stores import deployments
-from mlops_runtime.stores.bucket_audit import BucketAudit
 from pulumi_mlops.cli.aws import decide, packages
 from pulumi_mlops.cli.aws.remote import Remote
 from pulumi_mlops.platforms.aws import endpoint_names
@@ -101,9 +101,6 @@ def roll_back(
         raise BadInputError(f"version {version} was never approved: SageMaker has it as {package.status}")
     asked = {"action": ACTION, "package": package.arn, "by": who, "reason": why}
     started = {endpoint.name: _start(remote, endpoint.name, asked) for endpoint in remote.rest}
-    BucketAudit(remote.objects).audit(
-        who, "rollback", f"{remote.model}/{version}", {"from": left, "reason": why, "executions": started}
-    )
     switches = [_end_of(remote, name, arn, progress, pause) for name, arn in started.items()]
     if failed := [each for each in switches if each.status != "SUCCEEDED"]:
         told = "; ".join(f"{each.endpoint}: {each.reason or each.status}" for each in failed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from pulumi_mlops.platforms.aws.instances import smallest
-from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, RestEndpoint
+from pulumi_mlops.platforms.aws import instances
+from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, Endpoint, RestEndpoint
 
 if TYPE_CHECKING:
     from pulumi_mlops.spec.aws import Aws
@@ -38,6 +38,8 @@ class Demand:
     field: str
 
 
+_JOB: Final = "platform.aws.instances.job"
+
 PIPELINE: Final = "pipeline"
 """The pipeline, as a component of the stack."""
 
@@ -47,49 +49,35 @@ def demands(spec: Spec, settings: Aws) -> list[Demand]:
     return [
         *_pipeline(spec, settings),
         *(found for endpoint in spec.endpoints for found in _endpoint(spec, settings, endpoint)),
-        *(_job(spec, settings, f"monitor {monitor.name}") for monitor in spec.monitors),
+        *(
+            Demand(f"monitor {monitor.name}", "processing", instances.of_monitors(settings), 1, 1, _JOB)
+            for monitor in spec.monitors
+        ),
     ]
-
-
-def job_instance(spec: Spec, settings: Aws) -> str:
-    """Instance type of the steps that prepare, evaluate, score, export and monitor."""
-    compute = spec.training.compute
-    return settings.instances.job or smallest(compute.cpu, compute.memory, 0, of="processing")
-
-
-def training_instance(spec: Spec, settings: Aws) -> str:
-    """Instance type of the step that trains."""
-    compute = spec.training.compute
-    return settings.instances.training or smallest(compute.cpu, compute.memory, compute.gpu, of="training")
 
 
 def endpoint_instance(endpoint: RestEndpoint, settings: Aws) -> str:
     """Instance type of an endpoint."""
     asked = endpoint.resources
-    return settings.instances.endpoint or smallest(asked.cpu, asked.memory, 0, of="endpoint")
-
-
-def serverless(endpoint: RestEndpoint) -> Any:
-    """An endpoint's serverless settings; None where instances serve it."""
-    return getattr(endpoint, "serverless", None)
+    return settings.instances.endpoint or instances.smallest(asked.cpu, asked.memory, 0, of="endpoint")
 
 
 def _pipeline(spec: Spec, settings: Aws) -> Iterator[Demand]:
     yield _job(spec, settings, PIPELINE)
-    spread = spec.training.distribution
-    use: Use = "spot training" if spec.training.compute.spot else "training"
-    least, most = (1, 1) if spread is None else (max(1, spread.min_workers), spread.max_workers)
-    yield Demand(PIPELINE, use, training_instance(spec, settings), least, most, "platform.aws.instances.training")
+    compute = spec.training.compute
+    use: Use = "spot training" if compute.spot else "training"
+    instance = instances.of_training(compute, settings)
+    yield Demand(PIPELINE, use, instance, 1, 1, "platform.aws.instances.training")
 
 
-def _endpoint(spec: Spec, settings: Aws, endpoint: Any) -> Iterator[Demand]:
+def _endpoint(spec: Spec, settings: Aws, endpoint: Endpoint) -> Iterator[Demand]:
     component = f"endpoint {endpoint.name}"
     match endpoint:
         case RestEndpoint():
-            if serverless(endpoint) is None:
-                least = max(endpoint.scale.min, 2 if settings.production else 1)
-                instance, most = endpoint_instance(endpoint, settings), max(least, endpoint.scale.max)
-                yield Demand(component, "endpoint", instance, least, most, "platform.aws.instances.endpoint")
+            if endpoint.serverless is None:
+                scale = endpoint.scale.in_cluster(knative=False, production=settings.production)
+                instance, field = endpoint_instance(endpoint, settings), "platform.aws.instances.endpoint"
+                yield Demand(component, "endpoint", instance, scale.min, scale.max, field)
         case BatchEndpoint():
             yield _job(spec, settings, component, endpoint.shards)
         case EdgeEndpoint():
@@ -97,5 +85,5 @@ def _endpoint(spec: Spec, settings: Aws, endpoint: Any) -> Iterator[Demand]:
 
 
 def _job(spec: Spec, settings: Aws, component: str, count: int = 1) -> Demand:
-    found = job_instance(spec, settings)
-    return Demand(component, "processing", found, count, count, "platform.aws.instances.job")
+    found = instances.of_jobs(spec.training.compute, settings)
+    return Demand(component, "processing", found, count, count, _JOB)

@@ -16,6 +16,8 @@ from croniter import croniter
 
 from pulumi_mlops.platforms.aws import demand
 from pulumi_mlops.platforms.aws.demand import Demand, demands
+from pulumi_mlops.platforms.aws.monitor import TIME_LIMIT as MONITOR_LIMIT
+from pulumi_mlops.platforms.aws.network import SERVICES
 from pulumi_mlops.platforms.aws.prices import Item, Price, PriceList
 from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, RestEndpoint
 
@@ -29,6 +31,10 @@ MONTH: Final = timedelta(hours=730)
 SHORTEST: Final = timedelta(minutes=5)
 """What a job takes at least: start of the container, and a little data."""
 
+STEPS: Final = 7
+"""Steps of a run beside training, each with the time limit: admit, ingest, verify, featurize, evaluate, validate,
+register. Time in which a run waits for an earlier one is not counted."""
+
 SPOT_SAVES: Final = 0.9
 """Largest share of the price that managed spot training saves (SageMaker Developer Guide)."""
 
@@ -39,7 +45,7 @@ NEW_DATA_RUNS: Final = 30
 """Runs in a month that new data starts, at most: an assumption, one a day."""
 
 UNCOUNTED: Final = (
-    "requests to the online store, and to serverless endpoints",
+    "requests to the online store, and to serverless endpoints; trials of new versions",
     "storage and requests of S3, ECR, MLflow and volumes of jobs",
     "logs, custom metrics, audit events of CloudTrail, data that leaves the region",
 )
@@ -166,8 +172,6 @@ def _parts(spec: Spec, settings: Aws) -> Iterator[_Part]:
         item = Item("AmazonSageMaker", rf".*mlflow.*{size}.*", "hour")
         yield _Part("platform", f"MLflow server, {size}", item, hours, hours, f"{hours:g} h")
     if settings.network.vpc_id is None:
-        from pulumi_mlops.platforms.aws.network import SERVICES
-
         count = len(SERVICES) * settings.network.zones
         item = Item("AmazonVPC", "VpcEndpoint-Hours", "hour", (("productFamily", "VpcEndpoint"),))
         basis = f"{count} for {hours:g} h"
@@ -192,7 +196,7 @@ def _instances(spec: Spec, part: Demand, runs: _Runs) -> _Part:
     limit = spec.training.compute.time_limit
     jobs, often = 1, runs
     if part.component == demand.PIPELINE and part.use == "processing":
-        jobs = 2  # one before the step that trains, one after it
+        jobs, limit = 2, STEPS * limit / 2  # one before the step that trains, one after it
     for endpoint in spec.endpoints:
         if part.component == f"endpoint {endpoint.name}" and isinstance(endpoint, BatchEndpoint) and endpoint.schedule:
             due = runs_of(endpoint.schedule)
@@ -200,7 +204,7 @@ def _instances(spec: Spec, part: Demand, runs: _Runs) -> _Part:
     for monitor in spec.monitors:
         if part.component == f"monitor {monitor.name}":
             due = MONTH / monitor.window
-            often, limit = _Runs(due, due), min(limit, monitor.window)
+            often, limit = _Runs(due, due), min(MONITOR_LIMIT, monitor.window)
     shortest = min(SHORTEST, limit)
     low = often.low * jobs * part.least * shortest / timedelta(hours=1)
     high = often.high * jobs * part.most * limit / timedelta(hours=1)
@@ -226,7 +230,7 @@ def _assumptions(spec: Spec) -> Iterator[str]:
     hours, triggers = MONTH / timedelta(hours=1), spec.retraining.triggers
     yield f"a month of {hours:g} hours; prices on demand before taxes, without discounts, savings plans and free tiers"
     limit = _minutes(spec.training.compute.time_limit)
-    yield f"a job takes {_minutes(SHORTEST)} minutes at least, and its time limit ({limit} minutes) at most"
+    yield f"a job takes {_minutes(SHORTEST)} minutes at least, and each of its steps the time limit ({limit} minutes)"
     yield f"the pipeline runs {_runs(spec)} a month"
     if triggers.drift:
         yield f"drift starts {DRIFT_RUNS} runs a month at most for each monitor"

@@ -154,3 +154,8 @@ def of_jobs(compute: Compute, settings: Aws) -> str:
 def of_training(compute: Compute, settings: Aws) -> str:
     """Instance type of the job that trains; see `smallest`."""
     return settings.instances.training or smallest(compute.cpu, compute.memory, compute.gpu, of="training")
+
+
+def of_monitors(settings: Aws) -> str:
+    """Instance type of a monitor's job, which holds sketches, and a batch of rows at a time; see `smallest`."""
+    return settings.instances.job or smallest(1, 4 * 2**30, 0, of="processing")

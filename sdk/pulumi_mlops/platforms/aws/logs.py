@@ -15,10 +15,11 @@ import pulumi
 import pulumi_aws as aws
 
 from pulumi_mlops.platforms.aws.account import Account
+from pulumi_mlops.platforms.aws.names import JOB_LOGS
 from pulumi_mlops.spec.aws import LOG_DAYS
 from pulumi_mlops.spec.identity import Identity
 
-OF_JOBS: Final = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
+OF_JOBS: Final = tuple(JOB_LOGS.values())
 """Log groups of an account's jobs, which are no stack's."""
 
 _FOR_EVER: Final = 0

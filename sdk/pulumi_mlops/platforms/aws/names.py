@@ -10,6 +10,12 @@ from pulumi_mlops.spec.aws import Aws
 NAME: Final = 63
 """Longest name of most things in SageMaker."""
 
+JOB_LOGS: Final = {
+    "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
+    "TrainingJob": "/aws/sagemaker/TrainingJobs",
+}
+"""Log groups of an account's jobs by their kind; see `logs`."""
+
 _PARTITIONS: Final = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
 
 _GLOBAL: Final = ("iam", "budgets")

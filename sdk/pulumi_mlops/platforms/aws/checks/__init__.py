@@ -25,6 +25,7 @@ _CHECKS: Final[dict[str, Callable[[Asked], Iterator[Check]]]] = {
     "network": given.network,
     "pieces": given.pieces,
     "images": given.images,
+    "logs": given.logs,
     "secrets": given.secrets,
 }
 """Each asks services of its own; they run side by side."""

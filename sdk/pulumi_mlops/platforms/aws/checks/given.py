@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pulumi_mlops.platforms.aws.checks.question import Asked
 from pulumi_mlops.platforms.aws.clients import DeniedError, found, talking
+from pulumi_mlops.platforms.aws.names import JOB_LOGS
 from pulumi_mlops.platforms.checks import Check, Status
 from pulumi_mlops.platforms.references import references
 
@@ -75,7 +76,7 @@ def network(asked: Asked) -> Iterator[Check]:
         commands = tuple(f"aws ec2 modify-vpc-attribute --vpc-id {vpc} --{_DNS[each][1]}" for each in dns)
         yield Check(name, Status.FAIL, f"lacks {' and '.join(dns)}: names of services lead nowhere", commands)
         return
-    have = {each["ServiceName"] for each in endpoints}
+    have = {each["ServiceName"].removeprefix("cn.") for each in endpoints}
     out = any(route.get("NatGatewayId") or route.get("TransitGatewayId") for each in routes for route in each["Routes"])
     wanted = [service.format(region=asked.settings.region) for service in (_S3, *SERVICES)]
     missing = [service for service in wanted if service not in have]
@@ -145,6 +146,9 @@ def _image(asked: Asked, field: str, image: str) -> Check:
     except DeniedError as error:
         return Check(name, Status.WARN, f"not checked, for the caller may not look: {error}")
     if there is None:
+        if _is_made(asked, image) and not _repository_is_there(asked, repository):
+            message = f"{shown} can't be there yet: pulumi up makes the repository, and stops at the first endpoint"
+            return Check(name, Status.WARN, message, (f"{push} Then run pulumi up again.",))
         return Check(name, Status.FAIL, f"{host} has no {shown}", (push,))
     if region != asked.settings.region:
         message = f"is in {region}, and jobs in {asked.settings.region} pull from their own region only"
@@ -155,6 +159,35 @@ def _image(asked: Asked, field: str, image: str) -> Check:
             ("Replicate the repository to the region (aws ecr put-replication-configuration).",),
         )
     return Check(name, Status.OK, f"{shown} is there")
+
+
+def _is_made(asked: Asked, image: str) -> bool:
+    """Whether the image's repository is the stack's own; see `repository.ours`."""
+    names = asked.names
+    return image.startswith(f"{names.id}.dkr.ecr.{names.region}.{names.domain}/{names.prefix}/")
+
+
+def _repository_is_there(asked: Asked, name: str) -> bool:
+    ecr = asked.clients("ecr")
+    return found(f"repository {name}", lambda: ecr.describe_repositories(repositoryNames=[name])) is not None
+
+
+def logs(asked: Asked) -> Iterator[Check]:
+    """Log groups of the account's jobs are kept for a time that somebody has chosen; they are no stack's."""
+    client, kept = asked.clients("logs"), asked.settings.log_retention.days
+    for group in JOB_LOGS.values():
+        with talking(f"log group {group}"):
+            listed = client.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        there = next((each for each in listed if each["logGroupName"] == group), None)
+        make = () if there else (f"aws logs create-log-group --log-group-name {group}",)
+        keep = f"aws logs put-retention-policy --log-group-name {group} --retention-in-days {kept}"
+        if there is None or "retentionInDays" not in there:
+            message = "keeps logs for ever; it is all jobs' of the account, and no stack's"
+            yield Check(f"log group {group}", Status.WARN, message, (*make, keep))
+        else:
+            days = there["retentionInDays"]
+            encrypted = "" if "kmsKeyId" in there else ", encrypted by a key of AWS"
+            yield Check(f"log group {group}", Status.OK, f"keeps logs for {days} days{encrypted}")
 
 
 def secrets(asked: Asked) -> Iterator[Check]:
