@@ -323,6 +323,8 @@ class EdgeEndpoint(_Part):
     kind: Literal["edge"]
     archive: Literal["none", "tar.gz", "zip"]
     sample_rows: int
+    signing_key: str | None = None
+    """KMS key that signs bundles; only AWS has one."""
 
 
 class Bucket(_Part):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlops_runtime.definition import Definition, EdgeEndpoint
 from mlops_runtime.edge.archive import pack
+from mlops_runtime.edge.signature import sign
 from mlops_runtime.errors import BadInputError
 from mlops_runtime.scoring import Scorer
 from mlops_runtime.steps.base import digest_of, digest_of_file, report_nothing
@@ -88,7 +89,7 @@ def export(
         {
             "bundle": digest_of_file(bundle / "manifest.json"),
             "identity": definition.identity.model_dump(mode="json"),
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json", exclude_none=True),
             "script": _script(),
         }
     )
@@ -143,6 +144,8 @@ def _write(
         (draft / "predict.py").write_text(_script())
         (draft / "README.md").write_text(_readme(manifest))
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        if settings.signing_key is not None:
+            sign(draft, settings.signing_key)
         if archive is not None:
             packed = archive.with_name(f".{archive.name}.{os.getpid()}.tmp")
             pack(draft, packed, f"{manifest['model']}-{manifest['version']}")

@@ -11,13 +11,17 @@ from mlops_runtime.definition import Definition
 from pulumi_mlops.platforms.base import PipelinePlan
 from pulumi_mlops.spec.code import Code
 from pulumi_mlops.spec.data import Source
-from pulumi_mlops.spec.endpoints import RestEndpoint
+from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, RestEndpoint
 from pulumi_mlops.spec.evaluation import METRICS
 from pulumi_mlops.spec.features import Features
 from pulumi_mlops.spec.training import Preprocessing
 
 
 def _no_service(_: RestEndpoint) -> None:
+    return None
+
+
+def _no_key(_: EdgeEndpoint) -> None:
     return None
 
 
@@ -34,6 +38,7 @@ class Placement:
         tracking_uri: MLflow's; None: SQLite in the store.
         online_store: as `mlops_runtime.definition.OnlineStore`; None: SQLite in the store.
         inference_service: the KServe object of an endpoint, as `mlops_runtime.definition.InferenceService`.
+        signing_key: the KMS key that signs an edge endpoint's bundles. Default: they are not signed.
         code: folder of the user's code where the steps run. Default: as the spec says.
     """
 
@@ -45,6 +50,7 @@ class Placement:
     tracking_uri: str | None = None
     online_store: dict[str, Any] | None = None
     inference_service: Callable[[RestEndpoint], dict[str, Any] | None] = _no_service
+    signing_key: Callable[[EdgeEndpoint], str | None] = _no_key
     code: Path | None = None
 
 
@@ -95,11 +101,15 @@ def definition(plan: PipelinePlan, placement: Placement) -> Definition:
                     "inference_service": placement.inference_service(endpoint),
                 }
                 if isinstance(endpoint, RestEndpoint)
-                else endpoint.model_dump(mode="json")
+                else endpoint.model_dump(mode="json") | _signed(endpoint, placement)
                 for endpoint in plan.endpoints
             ],
         }
     )
+
+
+def _signed(endpoint: BatchEndpoint | EdgeEndpoint, placement: Placement) -> dict[str, Any]:
+    return {"signing_key": placement.signing_key(endpoint)} if isinstance(endpoint, EdgeEndpoint) else {}
 
 
 def code(declared: Code, directory: Path, mounted: Path | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from pulumi_mlops.platforms.aws import endpoint_limits, endpoint_rest
+from pulumi_mlops.platforms.aws import edge, endpoint_limits, endpoint_rest
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.base import BuiltEndpoint
 from pulumi_mlops.spec.aws import Aws
@@ -27,7 +27,9 @@ def build(
         case RestEndpoint():
             return endpoint_rest.build(account, parent, name, settings, identity)
         case BatchEndpoint() | EdgeEndpoint():
-            # What they need follows a deployment, or has a schedule: `follow_up`, `scoring`.
+            # What else they need follows a deployment, or has a schedule: `follow_up`, `scoring`.
+            if isinstance(settings, EdgeEndpoint):
+                edge.build(account, parent, settings, identity)
             folder = f"{account.store_uri}/{settings.kind}/{settings.name}"
             return BuiltEndpoint(url=pulumi.Output.from_input(folder), metrics_url=pulumi.Output.from_input(None))
 

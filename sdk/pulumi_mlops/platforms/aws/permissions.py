@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from pulumi_mlops.platforms.aws import access, dataset, feature_store, pipeline
+from pulumi_mlops.platforms.aws import access, dataset, edge, feature_store, pipeline
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.logs import OF_JOBS
 from pulumi_mlops.platforms.aws.roles import NAME, Allow
 from pulumi_mlops.platforms.base import PipelinePlan
+from pulumi_mlops.spec.endpoints import EdgeEndpoint
 
 _JOBS: Final = "pipelines-*"
 """Names of the jobs that pipelines start."""
@@ -69,7 +70,10 @@ def run_pipeline(account: Account, plan: PipelinePlan, called: Sequence[str]) ->
     model = plan.identity.name
     sources = [f"snapshots/{name}/*" for name in plan.data.sources]
     own = [
-        *(f"{folder}/{model}/*" for folder in ("runs", "bundles", "packages", "executions", "checkpoints")),
+        *(
+            f"{folder}/{model}/*"
+            for folder in ("runs", "artifacts", "bundles", "packages", "executions", "checkpoints")
+        ),
         *sources,
     ]
     endpoints = [endpoint.name for endpoint in plan.endpoints]
@@ -87,6 +91,7 @@ def run_pipeline(account: Account, plan: PipelinePlan, called: Sequence[str]) ->
         *feature_store.read(account, plan.features),
         *feature_store.write(account, plan.features),
         *access.track(account),
+        *edge.sign(account, model, [each.name for each in plan.endpoints if isinstance(each, EdgeEndpoint)]),
         Allow(["sagemaker:ListPipelineExecutions"], [account.arn("sagemaker", f"pipeline/{group}")]),
         Allow(
             ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"],

@@ -13,7 +13,7 @@ import pulumi
 from mlops_runtime.code import archive
 from mlops_runtime.definition import Definition
 from mlops_runtime.steps.base import digest_of
-from pulumi_mlops.platforms.aws import feature_store, objects, secrets
+from pulumi_mlops.platforms.aws import edge, feature_store, objects, secrets
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.jobs import STORE
 from pulumi_mlops.platforms.aws.objects import Content
@@ -56,6 +56,7 @@ class Source:
             bucket=account.bucket_definition,
             tracking_uri=account.tracking_arn,
             online_store=feature_store.definition(account, self._plan.features),
+            signing_key=lambda declared: edge.signing_key(account, self._plan.identity.name, declared.name),
             code=Path(FOLDER),
         )
         return definition(self._plan, placement)
