@@ -6,6 +6,7 @@ the failure of any.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,11 @@ from mlops_runtime.pipeline.single import run_step
 from mlops_runtime.sagemaker import overdue, package, turn
 from mlops_runtime.sagemaker.container import Container
 from mlops_runtime.steps.base import Run
+
+_LOOKED_AT: Final = 10
+"""Last runs that are looked at for ends that are not on record."""
+
+_KILLED: Final = "it was stopped or killed; the console of SageMaker says why"
 
 ADMIT: Final = "admit"
 REGISTER: Final = "register"
@@ -108,6 +114,7 @@ class Job:
         definition = self.run.definition
         limit = turn.EARLIER * definition.training.compute.time_limit
         turn.wait(self.admit.pipeline, self.run.id, limit, self.run.progress)
+        self._close()
         answer = admit(
             definition,
             trigger=self.run.trigger,
@@ -118,6 +125,17 @@ class Job:
         self.run.progress(f"admit: {'run' if answer.go else 'no run'}: {answer.reason}")
         self.outputs |= {"go": answer.go, "reason": answer.reason}
         return answer.go
+
+    def _close(self) -> None:
+        """Record the end of runs that were killed or stopped, and so could not: none of them is under way any more."""
+        from mlops_runtime.pipeline.ending import finish
+        from mlops_runtime.stores.tracking import Tracking
+
+        for run in Tracking.of(self.run.definition).runs(limit=_LOOKED_AT):
+            if run.status == "RUNNING" and run.id != self.run.id:
+                killed = {"displayName": "job", "message": _KILLED, "finishedAt": run.started_at}
+                ending = finish(Run(run.id, self.run.definition), "Failed", json.dumps([killed]))
+                self.run.progress(f"admit: the run {run.id} had not ended: {ending.message}")
 
     def _registered(self) -> dict[str, Any]:
         from mlops_runtime.steps.register import RegisterOutputs

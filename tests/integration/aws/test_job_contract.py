@@ -193,3 +193,21 @@ def test_a_failure_says_why_to_sagemaker_and_is_on_record(tmp_path: Path, tracki
     assert "Traceback" not in run.said["train"]
     (last,) = [each for each in stack.tracking.runs() if each.id == run.id]
     assert (last.status, last.tags["outcome"], last.tags["message"]) == ("FAILED", "failed", f"train: {failure}")
+
+
+@pytest.mark.usefixtures("account")
+def test_a_run_that_was_killed_is_on_record_as_failed_when_the_next_one_begins(
+    tmp_path: Path, tracking_uri: str
+) -> None:
+    stack = Stack(tmp_path, tracking_uri, kit.quickstart())
+    stack.document["Steps"] = stack.document["Steps"][:1]
+    killed, after = stack.start(), stack.start()
+
+    killed.run()
+    assert [each.status for each in stack.tracking.runs() if each.id == killed.id] == ["RUNNING"]
+    after.run()
+
+    (last,) = [each for each in stack.tracking.runs() if each.id == killed.id]
+    assert (last.status, last.tags["outcome"]) == ("FAILED", "failed")
+    assert last.tags["message"] == "job: it was stopped or killed; the console of SageMaker says why"
+    assert f"the run {killed.id} had not ended" in after.said["prepare"]

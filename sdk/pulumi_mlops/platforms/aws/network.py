@@ -23,6 +23,7 @@ SERVICES: Final = (
     *("com.amazonaws.{region}.sagemaker.api", "com.amazonaws.{region}.sagemaker.featurestore-runtime"),
     *("aws.sagemaker.{region}.experiments", "com.amazonaws.{region}.monitoring", "com.amazonaws.{region}.kms"),
     *("com.amazonaws.{region}.sts", "com.amazonaws.{region}.secretsmanager"),
+    "com.amazonaws.{region}.scheduler",  # a run that succeeds puts off the alert of overdue runs
 )
 """Services that are reached from within, each by an interface in every zone. Images and logs of jobs are moved by
 SageMaker itself, outside of the network (Developer Guide, "Give SageMaker AI Processing Jobs Access")."""

@@ -283,6 +283,7 @@ def test_services_are_reached_from_within_by_identities_of_the_account() -> None
         "com.amazonaws.eu-west-1.s3",
         "com.amazonaws.eu-west-1.sagemaker.api",
         "com.amazonaws.eu-west-1.sagemaker.featurestore-runtime",
+        "com.amazonaws.eu-west-1.scheduler",
         "com.amazonaws.eu-west-1.secretsmanager",
         "com.amazonaws.eu-west-1.sts",
     ]
@@ -374,8 +375,8 @@ def test_mlflow_reaches_its_part_of_the_store_only() -> None:
     assert server.inputs["artifactStoreUri"] == f"s3://{kit.BUCKET}/mlops/mlflow"
     assert f"mlflow-tracking-server/{server.inputs['trackingServerName']}" in kit.TRACKING_ARN
     policy = kit.json_of(kit.one(found, "aws:iam/rolePolicy:RolePolicy", "ml-tracking"), "policy")["Statement"]
-    objects = [each["Resource"] for each in policy if each.get("Action") in (["s3:GetObject"], ["s3:PutObject"])]
-    assert objects[0] == [f"arn:aws:s3:::{kit.BUCKET}/mlops/mlflow/*"]
+    read = next(each for each in policy if "s3:GetObject" in each.get("Action", ()))
+    assert read["Resource"] == [f"arn:aws:s3:::{kit.BUCKET}/mlops/{path}/*" for path in ("mlflow", "artifacts")]
     written = next(each for each in policy if "s3:PutObject" in each.get("Action", ()))
     assert written["Resource"] == [f"arn:aws:s3:::{kit.BUCKET}/mlops/mlflow/*"]
 

@@ -197,10 +197,8 @@ def test_feature_groups_are_brought_up_to_date_by_a_pipeline_of_one_step() -> No
     def build(account: Any, parent: pulumi.Resource) -> None:
         training.build_pipeline(account, parent, "ml", PipelinePlan.of(wine))
 
-    assert [each.name for each in kit.declared(build, wine.platform.aws).of(PIPELINE)] == [
-        "ml-pipeline",
-        "ml-follow-up",
-    ]
+    made = [each.name for each in kit.declared(build, wine.platform.aws).of(PIPELINE)]
+    assert sorted(made) == ["ml-follow-up", "ml-pipeline"]
 
 
 def test_versions_without_an_image_are_scored_by_the_job_image_where_nothing_serves_them() -> None:
