@@ -21,8 +21,9 @@ from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.names import NAME
 from pulumi_mlops.spec.identity import Identity
 
-KEPT: Final = ("bundles/{model}/*", "packages/{model}/*")
-"""What of a model in the store is evidence: its versions, with card, metrics and manifest, and their packages."""
+KEPT: Final = ("artifacts/{model}/*", "bundles/{model}/*", "packages/{model}/*")
+"""What of a model in the store is evidence: what runs recorded (reports, figures, cards), and its versions, with
+manifest and metrics, as bundles and as SageMaker's packages."""
 
 STATE_MACHINE_NAME: Final = 80
 RULE_NAME: Final = 64

@@ -65,7 +65,9 @@ def upload(
         content_base64=base64.b64encode(content.content).decode(),
         server_side_encryption="aws:kms",
         kms_key_id=account.key_arn,
-        tags=account.tags("pipeline", identity),
+        # Objects take ten tags: the platform's own, and none of the spec's.
+        tags={key: value for key, value in account.tags("pipeline", identity).items() if key.startswith("mlops:")},
+        override_provider={"default_tags": {"tags": {}}},
         opts=account.options(parent=parent, retain_on_delete=True),
     )
 

@@ -18,33 +18,27 @@ _JOBS: Final = "pipelines-*"
 _NAMESPACES: Final = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
 
 
-def run_jobs(account: Account, called: Sequence[str], *, training: bool = False, tuning: bool = False) -> list[Allow]:
+def run_jobs(account: Account, called: Sequence[str], *, training: bool = False) -> list[Allow]:
     """Run jobs of the job image in the platform's network, as a pipeline and as its jobs, which have one role.
 
     Arguments:
         account: the account.
         called: parts of the role's name.
         training: whether there are training jobs besides processing jobs.
-        tuning: whether there are tuning jobs, which start training jobs.
     """
-    kinds = ["processing-job", *(["training-job"] if training else []), *(["hyper-parameter-tuning-job"] * tuning)]
-    verbs = {
-        "processing-job": "ProcessingJob",
-        "training-job": "TrainingJob",
-        "hyper-parameter-tuning-job": "HyperParameterTuningJob",
-    }
+    verbs = {"processing-job": "ProcessingJob", **({"training-job": "TrainingJob"} if training else {})}
     allowed = [
         Allow(
-            [f"sagemaker:{verb}{verbs[kind]}" for verb in ("Create", "Describe", "Stop")],
+            [f"sagemaker:{verb}{what}" for verb in ("Create", "Describe", "Stop")],
             [account.arn("sagemaker", f"{kind}/{_JOBS}")],
         )
-        for kind in kinds
+        for kind, what in verbs.items()
     ]
     # Of a role that is made: one that exists has policies of its own.
     own = account.arn("iam", f"role/{account.called(*called, limit=NAME)}")
     return [
         *allowed,
-        Allow(["sagemaker:AddTags"], [account.arn("sagemaker", f"{kind}/{_JOBS}") for kind in kinds]),
+        Allow(["sagemaker:AddTags"], [account.arn("sagemaker", f"{kind}/{_JOBS}") for kind in verbs]),
         Allow(["iam:PassRole"], [own], {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}),
         # Metrics of a job's instances; CloudWatch knows no resources, but namespaces.
         Allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": list(_NAMESPACES)}}),
@@ -81,7 +75,7 @@ def run_pipeline(account: Account, plan: PipelinePlan, called: Sequence[str]) ->
     given = [f"{folder}/{model}/*" for folder in ("definitions", "code")]
     group = account.called(model)
     return [
-        *run_jobs(account, called, training=True, tuning=plan.training.distribution is not None),
+        *run_jobs(account, called, training=True),
         # Snapshots are kept as long as a bundle of any model was made of them, and champions are what endpoints serve.
         *access.read_store(account, *own, *given, *served, "features/*", "bundles/*", "deployments/*"),
         *access.write_store(account, *own, *served, "features/*"),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pulumi_aws as aws
 
 from pulumi_mlops.platforms.aws import access, roles
 from pulumi_mlops.platforms.aws.account import Account
 
-ARTIFACTS = "mlflow"
-"""Where in the store the server keeps artefacts."""
+ARTIFACTS: Final = "mlflow"
+"""Where in the store the server keeps artefacts of experiments that others make."""
+
+RECORDED: Final = "artifacts"
+"""Where pipelines keep what they record of their runs: reports, figures, cards."""
 
 
 def build(account: Account) -> None:
-    """Make the tracking server (some 25 minutes), which reaches its part of the store and nothing else.
+    """Make the tracking server (some 25 minutes), which reaches its part of the store, and shows what runs recorded.
 
     Runs wait for it: it is in `account.tracking`.
     """
@@ -26,7 +31,7 @@ def build(account: Account) -> None:
         "tracking",
         services=["sagemaker"],
         allow=[
-            *access.read_store(account, f"{ARTIFACTS}/*"),
+            *access.read_store(account, f"{ARTIFACTS}/*", f"{RECORDED}/*"),
             *access.write_store(account, f"{ARTIFACTS}/*"),
             *access.use_key(account),
         ],

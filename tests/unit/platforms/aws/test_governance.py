@@ -127,7 +127,7 @@ def test_files_of_versions_start_the_copy() -> None:
         "detail-type": ["Object Created"],
         "detail": {
             "bucket": {"name": [kit.BUCKET]},
-            "object": {"key": [{"prefix": "mlops/bundles/delay/"}, {"prefix": "mlops/packages/delay/"}]},
+            "object": {"key": [{"prefix": f"mlops/{kept}/delay/"} for kept in ("artifacts", "bundles", "packages")]},
         },
     }
     target = found.one("aws:cloudwatch/eventTarget:EventTarget").inputs
@@ -141,7 +141,7 @@ def test_the_copy_may_read_the_models_versions_and_add_to_its_bucket() -> None:
     found, _ = built(**FULL)
     policy = kit.json_of(kit.one(found, "aws:iam/rolePolicy:RolePolicy", "ml-evidence"), "policy")["Statement"]
     on = {action: each["Resource"] for each in policy if each["Effect"] == "Allow" for action in each["Action"]}
-    kept = ("mlops/bundles/delay/*", "mlops/packages/delay/*")
+    kept = [f"mlops/{folder}/delay/*" for folder in ("artifacts", "bundles", "packages")]
     assert on["s3:GetObject"] == [f"arn:aws:s3:::{kit.BUCKET}/{path}" for path in kept]
     assert on["s3:PutObject"] == [f"arn:aws:s3:::{LOCKED}/{path}" for path in kept]
     assert not any("Delete" in action and action.startswith("s3:") for action in on)
