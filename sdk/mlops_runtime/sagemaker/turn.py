@@ -14,6 +14,8 @@ EARLIER: Final = 9
 
 _LOOK_EVERY: Final = 30.0
 
+_UNDER_WAY: Final = ("Executing", "Stopping")
+
 
 def wait(
     pipeline: str,
@@ -70,7 +72,7 @@ def _earlier(client: Any, pipeline: str, run_id: str) -> str | None:
             identifier = execution["PipelineExecutionArn"].rpartition("/")[2]
             if identifier == run_id:
                 passed = True
-            elif passed and execution["PipelineExecutionStatus"] == "Executing":
+            elif passed and execution["PipelineExecutionStatus"] in _UNDER_WAY:
                 found = identifier
     return found
 

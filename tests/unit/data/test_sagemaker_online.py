@@ -7,6 +7,7 @@ answers that the API reference describes.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,9 +15,12 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
+from mlops_runtime.definition import Definition
+from mlops_runtime.steps.materialize import materialize
 from mlops_runtime.stores import sagemaker_online
 from mlops_runtime.stores.online import OnlineStoreError, entity_key
 from mlops_runtime.stores.sagemaker_online import SageMakerOnline, identifier
+from tests.unit.training import training_kit
 
 NOW = 1_700_000_000.0
 TIME = "event_timestamp"
@@ -27,6 +31,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, str]] = {}
+        self.keys = ["tail"]
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.unprocessed = 0
         self.error: dict[str, str] | None = None
@@ -35,7 +40,7 @@ class Runtime:
     def put_record(self, **request: Any) -> None:
         self._check("PutRecord", request)
         values = {each["FeatureName"]: each["ValueAsString"] for each in request["Record"]}
-        self.records[values[identifier(["tail"])]] = values
+        self.records[values[identifier(self.keys)]] = values
 
     def delete_record(self, **request: Any) -> None:
         self._check("DeleteRecord", request)
@@ -153,3 +158,25 @@ def test_failures_are_told_in_one_line(
     monkeypatch.setattr(runtime, "put_record", refuse)
     with pytest.raises(OnlineStoreError, match=r"view 'planes': .*no such feature"):
         store.write("planes", (row(f"N{number}", seats=1) for number in range(500)))
+
+
+def test_a_definition_with_feature_groups_is_materialised_into_them(tmp_path: Path, runtime: Runtime) -> None:
+    rows = training_kit.rows(30)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    view = {"source": "rows", "keys": ["id"], "features": ["h"], "transform": None, "ttl": None, "online": True}
+    runtime.keys = ["id"]
+    groups = {"planes": "mlops-planes"}
+    definition = Definition.model_validate(
+        {
+            **training_kit.document(tmp_path),
+            "views": {"planes": view},
+            "online_store": {"kind": "sagemaker", "groups": groups},
+        }
+    )
+
+    assert materialize(definition) == {"planes": 30}
+    assert SageMakerOnline(groups).read("planes", [entity_key([7])], ["h"]) == [(int(rows["h"][7]),)]
+    assert materialize(definition) == {"planes": 0}
+    # A feature group that was made anew is filled again.
+    runtime.records.clear()
+    assert materialize(definition) == {"planes": 30}

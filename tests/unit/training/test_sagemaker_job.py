@@ -13,10 +13,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from mlops_runtime.cli import app
 from mlops_runtime.errors import BadInputError, BusyError, StepError
 from mlops_runtime.sagemaker import overdue, package, turn
 from mlops_runtime.sagemaker.container import Container
 from mlops_runtime.secrets import resolve
+from tests.unit.training import training_kit
 
 REGION = "eu-west-1"
 
@@ -136,7 +138,8 @@ def waited(*lists: dict[str, str], limit: float = 100.0) -> list[str]:
 def test_a_run_waits_for_those_before_it_and_not_for_those_after_it() -> None:
     assert waited({"later": "Executing", "mine": "Executing", "earlier": "Succeeded"}) == ["0"]
     busy = {"mine": "Executing", "second": "Executing", "first": "Executing"}
-    assert waited(busy, busy, {**busy, "first": "Failed"}, {"mine": "Executing", "second": "Stopped"}) == [
+    ended = {"mine": "Executing", "second": "Stopped"}
+    assert waited(busy, {**busy, "first": "Stopping"}, {**busy, "first": "Failed"}, ended) == [
         "waits for the run first, which began earlier",
         "waits for the run second, which began earlier",
         "90",
@@ -196,3 +199,16 @@ def test_a_secret_is_a_key_of_one_in_secrets_manager() -> None:
         with pytest.raises(BadInputError, match=why) as error:
             resolve(f"secretsmanager:{reference}")
         assert "hunter2" not in str(error.value)
+
+
+def test_a_task_is_another_command_with_the_files_of_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path / "ml"))
+    training_kit.rows(20).to_csv(tmp_path / "rows.csv", index=False)
+    given(tmp_path / "ml", "definition", "a.json", json.dumps(training_kit.document(tmp_path)).encode())
+    assert app(["task", "materialize", "--json"], standalone_mode=False) == 0
+    assert json.loads(capsys.readouterr().out) == {"entities": {}}
+    assert (tmp_path / "ml/processing/store/.mlops-store").exists()
+    with pytest.raises(BadInputError, match="nowhere"):
+        app(["task", "batch", "--endpoint", "nowhere"], standalone_mode=False)
