@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from croniter import croniter
 
 from pulumi_mlops.platforms.aws import demand
-from pulumi_mlops.platforms.aws.demand import Demand, demands
+from pulumi_mlops.platforms.aws.demand import Demand, Use, demands
 from pulumi_mlops.platforms.aws.monitor import TIME_LIMIT as MONITOR_LIMIT
 from pulumi_mlops.platforms.aws.network import SERVICES
-from pulumi_mlops.platforms.aws.prices import Item, Price, PriceList
+from pulumi_mlops.platforms.aws.prices import Item, Price, PriceList, of_instance
 from pulumi_mlops.spec.endpoints import BatchEndpoint, EdgeEndpoint, RestEndpoint
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ DRIFT_RUNS: Final = 4
 
 NEW_DATA_RUNS: Final = 30
 """Runs in a month that new data starts, at most: an assumption, one a day."""
+
+_USES: Final[dict[Use, Literal["Host", "Processing", "Train"]]] = {
+    "processing": "Processing",
+    "training": "Train",
+    "spot training": "Train",
+    "endpoint": "Host",
+}
 
 UNCOUNTED: Final = (
     "requests to the online store, and to serverless endpoints; trials of new versions",
@@ -186,8 +193,7 @@ def _parts(spec: Spec, settings: Aws) -> Iterator[_Part]:
 
 
 def _instances(spec: Spec, part: Demand, runs: _Runs) -> _Part:
-    kind = {"processing": "Processing", "training": "Train", "spot training": "Train", "endpoint": "Host"}[part.use]
-    item = Item("AmazonSageMaker", f"{kind}:{part.instance}", "hour", (("instanceName", part.instance),))
+    item = of_instance(_USES[part.use], part.instance)
     what = f"{part.instance}, {part.use}"
     if part.use == "endpoint":
         hours = MONTH / timedelta(hours=1)

@@ -70,6 +70,21 @@ class Price:
     read: str
 
 
+def hosting(instance: str) -> Item:
+    """An instance of an endpoint."""
+    return of_instance("Host", instance)
+
+
+def of_instance(use: Literal["Host", "Processing", "Train"], instance: str) -> Item:
+    """An instance of SageMaker.
+
+    Arguments:
+        use: what for, as usage types call it.
+        instance: the instance type, such as ml.m5.large.
+    """
+    return Item("AmazonSageMaker", f"{use}:{instance}", "hour", (("instanceName", instance),))
+
+
 class PriceList:
     """Prices of a region.
 
@@ -112,6 +127,10 @@ class PriceList:
             lacks = f"{len(missing)} of {len(wanted)} prices, such as {missing[0]}"
             raise AwsError(f"the cache {self._file} lacks {lacks}, and AWS did not tell them: {why}")
         return {item: self._known[item.key] for item in wanted}
+
+    def known(self, item: Item) -> Price | None:
+        """A price of the cache, however old; None where it has none. Nobody is asked."""
+        return self._known.get(item.key)
 
     def _fresh(self, item: Item) -> bool:
         found = self._known.get(item.key)

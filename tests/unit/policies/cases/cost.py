@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
-from mlops_policies import Resource
+from mlops_policies import Resource, Settings
 from pulumi_mlops.testing.policy import UNKNOWN, Case, component, resource
 
 TAGS = {"owner": "ml", "environment": "dev"}
@@ -20,6 +21,16 @@ def script(text: str) -> str:
 
 def endpoint(**variant: Any) -> Resource:
     return resource("aws:sagemaker/endpointConfiguration:EndpointConfiguration", productionVariants=[variant])
+
+
+def hosted(count: Any, instance: str = "ml.m5.large", region: str = "eu-west-1") -> Resource:
+    """An endpoint's instances in a region whose prices are in the file of its name beside this one."""
+    variant = {"instanceType": instance, "initialInstanceCount": count}
+    return resource(
+        "aws:sagemaker/endpointConfiguration:EndpointConfiguration",
+        productionVariants=[variant],
+        provider={"region": region},
+    )
 
 
 def pod(limits: Any, **metadata: Any) -> Resource:
@@ -160,6 +171,28 @@ CASES = {
             pod({"cpu": "1", "memory": "1Gi"}),
             training(instanceType="ml.c7i.large"),
         ],
+    ),
+    "always-on-within-budget": Case(
+        passing=[
+            [hosted(2), component("Governance", budget={"monthlyUsd": 300, "contacts": ["ml@example.com"]})],
+            [hosted(1), hosted(1), component("MLStack", governance={"budget": {"monthlyUsd": 300}})],
+        ],
+        failing=[
+            # Three for 730 hours at 0.2 US dollars: 438.
+            [hosted(3), component("Governance", budget={"monthlyUsd": 437})],
+            [hosted(2), hosted(1), component("MLStack", governance={"budget": {"monthlyUsd": 437}})],
+        ],
+        undecided=[
+            [hosted(UNKNOWN), component("Governance", budget={"monthlyUsd": 437})],
+            [hosted(1), component("Governance", budget={"monthlyUsd": UNKNOWN})],
+        ],
+        not_applicable=[
+            [hosted(2)],
+            [endpoint(serverlessConfig={"memorySizeInMb": 1024}), component("Governance", budget={"monthlyUsd": 1})],
+            [hosted(2, "ml.p5.48xlarge"), component("Governance", budget={"monthlyUsd": 1})],
+            [hosted(2, region="eu-west-3"), component("Governance", budget={"monthlyUsd": 1})],
+        ],
+        settings=Settings.read({"always-on-within-budget": {"prices": str(Path(__file__).parent)}}),
     ),
     "budget-alarm": Case(
         passing=[
