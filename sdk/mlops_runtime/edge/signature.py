@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -20,7 +19,7 @@ ALGORITHM: Final = "ECDSA_SHA_256"
 """As KMS calls it: ECDSA on the curve P-256 over a SHA-256 digest, the signature in DER."""
 
 Signer = Callable[[str, bytes], bytes]
-"""Signs a SHA-256 digest by the key of a name."""
+"""Signs a message by the key of a name."""
 
 
 def sign(folder: Path, key: str, *, signer: Signer | None = None) -> None:
@@ -29,15 +28,14 @@ def sign(folder: Path, key: str, *, signer: Signer | None = None) -> None:
     Arguments:
         folder: the bundle, complete.
         key: ARN of the KMS key, or of an alias of it.
-        signer: signs the digest. Default: KMS.
+        signer: signs. Default: KMS.
 
     Raises:
         StepError: KMS refuses, or can't be reached.
         OSError: a file can't be read or written.
     """
     files = digests(folder)
-    digest = hashlib.sha256(message(key, files)).digest()
-    signature = (signer or _by_kms)(key, digest)
+    signature = (signer or _by_kms)(key, message(key, files))
     document = {
         "algorithm": ALGORITHM,
         "key": key,
@@ -47,14 +45,14 @@ def sign(folder: Path, key: str, *, signer: Signer | None = None) -> None:
     (folder / FILE).write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
 
 
-def _by_kms(key: str, digest: bytes) -> bytes:
+def _by_kms(key: str, signed: bytes) -> bytes:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         client = boto3.session.Session().client("kms", region_name=os.environ.get("AWS_REGION"))
-        answer: Any = client.sign(KeyId=key, Message=digest, MessageType="DIGEST", SigningAlgorithm=ALGORITHM)
+        answer: Any = client.sign(KeyId=key, Message=signed, MessageType="RAW", SigningAlgorithm=ALGORITHM)
     except (BotoCoreError, ClientError) as error:
         raise StepError(f"the bundle can't be signed by {key}: {error}") from error
-    signed: bytes = answer["Signature"]
-    return signed
+    made: bytes = answer["Signature"]
+    return made
