@@ -80,8 +80,14 @@ class Account:
         if not file.exists():
             return
         thing = self.find(type_, id_)
-        if held := [f"{each.kind} {each.id}" for each in self.things() if _refers(each, thing)]:
+        others = self.things()
+        emptied = [each.id for each in others if each.kind == "s3/bucket" and each.inputs.get("forceDestroy")]
+        left = [each for each in others if each.kind in _OBJECTS and each.inputs["bucket"] in emptied]
+        if held := [f"{each.kind} {each.id}" for each in others if each not in left and _refers(each, thing)]:
             raise RefusedError(f"{thing.kind} {thing.id} is in use by {', '.join(sorted(held))}")
+        for each in left:
+            if each.inputs["bucket"] == thing.id:
+                self._file(each.type, each.id).unlink()
         file.unlink()
         self._note("delete", thing)
 
@@ -133,15 +139,14 @@ _NAMED = {
 """Inputs in which others name a resource of a type, at any depth. SageMaker deletes models and configurations that are
 in use; what follows from it, a test has to see."""
 
-_LEFT = ("s3/bucketObject", "s3/bucketObjectv2")
+_OBJECTS = ("s3/bucketObject", "s3/bucketObjectv2")
+"""What a bucket is emptied of, where it is deleted with `forceDestroy`."""
 
 
 def _refers(other: Thing, thing: Thing) -> bool:
     """Whether a resource can't be without another: it names it, or has its ARN or id."""
     if (other.type, other.id) == (thing.type, thing.id):
         return False
-    if thing.kind == "s3/bucket" and other.kind in _LEFT and thing.inputs.get("forceDestroy"):
-        return False  # emptied with it
     arn = str(thing.outputs.get("arn") or "")
     # A name may be that of others too; what AWS generates (vpc-…), nobody else has.
     generated = FORMS.get(thing.kind, Form()).id == "own"
