@@ -1,7 +1,8 @@
 """Who may change the stack from CI: a role that the workflows of one repository take on, by their OIDC token.
 
 CI changes what belongs to models: pipelines, endpoints, monitors, their alarms and schedules, by the platform's names.
-What all of them stand on (key, buckets, network, repositories, trail) it can read, and not change or delete. It gives
+What all of them stand on (keys, buckets, network, repositories, trail) it can read, and not make, change or delete: a
+model's first locked bucket, or the key of its first edge endpoint, is brought up by a person. It gives
 nobody rights: roles and their policies are changed by it only below a permissions boundary
 (`platform.aws.permissions_boundary`), which it can't take off; without one, a person applies such a change first.
 
