@@ -263,21 +263,24 @@ def volume(account: Account) -> int:
     return ceil(account.settings.workspace / _GIB)
 
 
+FAULTS: Final = {
+    "ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"],
+    "IntervalSeconds": 30,
+    "BackoffRate": 2.0,
+    "MaxAttempts": 5,
+}
+"""Policy of trying a step of any type again where SageMaker itself fails."""
+
+
 def _tried_again(job: Job) -> dict[str, Any]:
     """Failures of SageMaker itself are tried again; those of a step, and its time limit, are not."""
-    faults = {
-        "ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"],
-        "IntervalSeconds": 30,
-        "BackoffRate": 2.0,
-        "MaxAttempts": 5,
-    }
     capacity = {
         "ExceptionType": ["SageMaker.CAPACITY_ERROR", "SageMaker.JOB_INTERNAL_ERROR"],
         "IntervalSeconds": 60,
         "BackoffRate": 2.0,
         "MaxAttempts": 5,
     }
-    made: dict[str, Any] = {"RetryPolicies": [faults, capacity]}
+    made: dict[str, Any] = {"RetryPolicies": [FAULTS, capacity]}
     return {**made, "DependsOn": list(job.after)} if job.after else made
 
 

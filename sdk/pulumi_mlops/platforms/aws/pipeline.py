@@ -145,6 +145,7 @@ def _register(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "Name": REGISTER,
         "Type": "RegisterModel",
+        "RetryPolicies": [jobs.FAULTS],
         "Arguments": {
             "ModelPackageGroupName": pipeline.name,
             "ModelPackageDescription": join("Version ", output(EVALUATE, "version"), f" of {pipeline.model}"),
