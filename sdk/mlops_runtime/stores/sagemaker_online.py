@@ -156,8 +156,8 @@ class SageMakerOnline:
             **{
                 feature: orjson.dumps(value).decode()
                 for feature, value in row.items()
-                # NaN is a missing value, as everywhere else.
-                if feature not in (KEY, TIMESTAMP) and value is not None and value == value
+                # NaN is null in JSON: a missing value, as everywhere else.
+                if feature not in (KEY, TIMESTAMP) and value is not None
             },
         }
         record = [{"FeatureName": feature, "ValueAsString": value} for feature, value in values.items()]
