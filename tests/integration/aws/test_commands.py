@@ -437,6 +437,23 @@ def test_a_run_by_hand_carries_who_asked_for_it(stack: Stack, mlops: Run, monkey
     assert mlops("retrain", "--now")[0] == 2
 
 
+def test_a_table_is_scored_by_its_own_pipeline(stack: Stack, mlops: Run) -> None:
+    code, _, told = mlops("batch")
+    assert code == 1
+    assert told.startswith(f"pipeline mlops-{stack.model}-score-nightly is not there")
+    assert told.strip().endswith("is the stack up? Run pulumi up")
+    stack.sagemaker.create_pipeline(
+        PipelineName=f"mlops-{stack.model}-score-nightly",
+        PipelineDefinition="{}",
+        ClientRequestToken="1" * 32,
+        RoleArn=ROLE,
+    )
+    code, made, _ = mlops("batch", "nightly", "--json")
+    assert (code, [each["endpoint"] for each in made]) == (0, ["nightly"])
+    assert f"pipeline/mlops-{stack.model}-score-nightly/execution/" in made[0]["execution"]
+    assert mlops("batch", "delay")[2].startswith("delay is no batch endpoint of the spec")
+
+
 def answered(request: Mapping[str, Any]) -> dict[str, Any]:
     """Recorded: what a model's server says to a request, in the Open Inference Protocol."""
     inputs = json.loads(request["Body"])["inputs"]
@@ -565,7 +582,7 @@ def test_logs_of_the_last_runs_jobs_in_order_of_time(stack: Stack, mlops: Run) -
     assert (code, out.splitlines()) == (0, ["prepare: ingest: 3 rows", "train: fit", "prepare: verify: done"])
     assert mlops("logs", "pipeline", "-n", 1, answers=STEPS)[1].splitlines() == ["prepare: verify: done"]
     code, out, _ = mlops("logs")
-    assert out.split() == ["pipeline", "delay", "deploy-delay", "monitor-traffic"]
+    assert out.split() == ["pipeline", "delay", "deploy-delay", "follow-up", "score-nightly", "monitor-traffic"]
     code, _, told = mlops("logs", "nothing")
     assert (code, told.partition("\n")[0]) == (1, "there is no log of nothing")
 

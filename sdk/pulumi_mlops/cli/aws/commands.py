@@ -21,6 +21,7 @@ from pulumi_mlops.cli.keep import show_audit
 from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text, style
 from pulumi_mlops.cli.tables import STYLES, ago, print_facts, print_table
 from pulumi_mlops.cli.versions import STATUS_STYLES, origins, show_lineage, show_version, show_versions
+from pulumi_mlops.spec.endpoints import BatchEndpoint
 
 if TYPE_CHECKING:
     from mlops_runtime.stores.tracking import TrackedRun, Version
@@ -44,7 +45,7 @@ def run(command: str, spec: Spec, arguments: Mapping[str, Any]) -> None:
     """
     remote = Remote(spec)
     if command not in COMMANDS:
-        hint = INSTEAD[command].format(pipeline=remote.pipeline, store=remote.names.store_bucket())
+        hint = INSTEAD[command].format(store=remote.names.store_bucket())
         raise Failure(f"mlops {command} is for stacks on this machine", hint=hint, code=ExitCode.USAGE)
     with remote.acting():
         COMMANDS[command](remote, **arguments)
@@ -207,6 +208,28 @@ def _follow(remote: Remote, arn: str, timeout: float) -> Execution | None:
         time.sleep(_POLL_SECONDS)
 
 
+def _batch(remote: Remote, *, endpoint: str | None, version: int | None, as_json: bool, **_: Any) -> None:
+    if version is not None:
+        hint = "The deployed version scores; `mlops rollback` deploys another."
+        raise Failure("--version is for stacks on this machine", hint=hint, code=ExitCode.USAGE)
+    known = [each.name for each in remote.spec.endpoints if isinstance(each, BatchEndpoint)]
+    if endpoint is not None and endpoint not in known:
+        raise Failure(
+            f"{endpoint} is no batch endpoint of the spec", hint=f"Batch endpoints: {', '.join(known) or 'none'}."
+        )
+    if not known:
+        hint = "Add one (kind: batch) under endpoints: and run pulumi up."
+        raise Failure("the spec has no batch endpoint", hint=hint)
+    made = {name: remote.start(remote.scoring(name), {}) for name in ([endpoint] if endpoint else known)}
+    if as_json:
+        print_json([{"endpoint": name, "execution": arn} for name, arn in made.items()])
+        return
+    for name, arn in made.items():
+        print_text(
+            f"{name}: run {arn.rpartition('/')[2]} scores the newest accepted data; `mlops status` tells how it goes"
+        )
+
+
 def _lineage(remote: Remote, *, version: int, as_json: bool, **_: Any) -> None:
     from mlops_runtime.stores.bucket_audit import BucketAudit
 
@@ -298,12 +321,12 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "predict": predict,
     "lineage": _lineage,
     "logs": logs,
+    "batch": _batch,
     "audit": _audit,
 }
 """Commands by their function's name; each takes the stack and the command's own arguments."""
 
 INSTEAD: Final[dict[str, str]] = {
-    "batch": "Start its pipeline: aws sagemaker start-pipeline-execution --pipeline-name {pipeline}-ENDPOINT.",
     "export": "Versions are exported when they are deployed, to the folder edge/ of the bucket {store}.",
     "backup": "The bucket {store} keeps versions, and AWS Backup copies buckets.",
     "restore": "Restore the bucket {store} from its versions, or from AWS Backup.",

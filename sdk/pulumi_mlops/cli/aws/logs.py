@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from pulumi_mlops.cli.aws.executions import executions, steps
@@ -13,6 +14,7 @@ from pulumi_mlops.cli.aws.remote import Remote
 from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text
 from pulumi_mlops.platforms.aws import endpoint_names
 from pulumi_mlops.platforms.aws.clients import found, talking
+from pulumi_mlops.spec.endpoints import BatchEndpoint
 
 PIPELINE: Final = "pipeline"
 _POLL_SECONDS: Final = 2.0
@@ -124,16 +126,25 @@ def followed(
 def _known(remote: Remote) -> dict[str, Callable[[], list[Source]]]:
     """Logs by name, each found when it is asked for."""
     names, model = remote.names, remote.model
-    made: dict[str, Callable[[], list[Source]]] = {PIPELINE: lambda: _jobs(remote, remote.pipeline)}
+    made: dict[str, Callable[[], list[Source]]] = {PIPELINE: partial(_jobs, remote, remote.pipeline)}
     for endpoint in remote.rest:
         group = endpoint_names.log_group(names, model, endpoint.name)
         machine = f"/aws/vendedlogs/states/{endpoint_names.deployment(names, model, endpoint.name)}"
-        made[endpoint.name] = lambda group=group: [Source(group)]  # type: ignore[misc]
-        made[f"deploy-{endpoint.name}"] = lambda machine=machine: [Source(machine)]  # type: ignore[misc]
+        made[endpoint.name] = partial(_group, group)
+        made[f"deploy-{endpoint.name}"] = partial(_group, machine)
+    others: dict[str, tuple[str, ...]] = {"follow-up": endpoint_names.follow_up(model)}
+    for each in remote.spec.endpoints:
+        if isinstance(each, BatchEndpoint):
+            others[f"score-{each.name}"] = endpoint_names.scoring(model, each.name)
     for monitor in remote.spec.monitors:
-        pipeline = names.called(model, "monitor", monitor.name)
-        made[f"monitor-{monitor.name}"] = lambda pipeline=pipeline: _jobs(remote, pipeline)  # type: ignore[misc]
+        others[f"monitor-{monitor.name}"] = (model, "monitor", monitor.name)
+    for name, called in others.items():
+        made[name] = partial(_jobs, remote, names.called(*called))
     return made
+
+
+def _group(group: str) -> list[Source]:
+    return [Source(group)]
 
 
 def _jobs(remote: Remote, pipeline: str) -> list[Source]:

@@ -128,6 +128,10 @@ class Remote:
         with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
             yield Tracking(Store(Path(folder)), self.model, uri=self.tracking_uri)
 
+    def scoring(self, endpoint: str) -> str:
+        """The pipeline that scores a batch endpoint's table."""
+        return self.names.called(*endpoint_names.scoring(self.model, endpoint))
+
     def document(self, path: str) -> Any:
         """A JSON document of the store; None where there is none.
 

@@ -66,6 +66,11 @@ def follow_up(model: str) -> tuple[str, str]:
     return (model, "follow-up")
 
 
+def scoring(model: str, endpoint: str) -> tuple[str, str, str]:
+    """Parts of the name of the pipeline that scores a batch endpoint's table."""
+    return (model, "score", endpoint)
+
+
 def log_group(names: Names, model: str, name: str) -> str:
     """Logs of an endpoint's containers, where SageMaker writes them."""
     return f"/aws/sagemaker/Endpoints/{endpoint(names, model, name)}"

@@ -183,7 +183,7 @@ def _parts(spec: Spec, settings: Aws) -> Iterator[_Part]:
         item = Item("AmazonVPC", "VpcEndpoint-Hours", "hour", (("productFamily", "VpcEndpoint"),))
         basis = f"{count} for {hours:g} h"
         yield _Part("platform", "interface endpoints", item, count * hours, count * hours, basis)
-    keys = (settings.key_arn is None) + any(isinstance(endpoint, EdgeEndpoint) for endpoint in spec.endpoints)
+    keys = (settings.key_arn is None) + sum(isinstance(endpoint, EdgeEndpoint) for endpoint in spec.endpoints)
     if keys:
         yield _Part("platform", "KMS keys", Item("awskms", "KMS-Keys", "month"), keys, keys, f"{keys} in all")
     alarms = sum(len(monitor.signals.model_fields_set) for monitor in spec.monitors)

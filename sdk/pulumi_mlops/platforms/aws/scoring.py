@@ -16,7 +16,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import instances, jobs, schedules, tasks
+from pulumi_mlops.platforms.aws import endpoint_names, instances, jobs, schedules, tasks
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.jobs import Job, Value
 from pulumi_mlops.platforms.aws.roles import Role
@@ -30,9 +30,8 @@ _OUTPUTS: Final = "executions"
 """Folder of the store in which the plans of executions are kept, below the model's."""
 
 
-def called(model: str, endpoint: str) -> tuple[str, str, str]:
-    """Parts of the name of the pipeline that scores an endpoint's table."""
-    return (model, SCORE, endpoint)
+called = endpoint_names.scoring
+"""Parts of the name of the pipeline that scores an endpoint's table."""
 
 
 def build(
