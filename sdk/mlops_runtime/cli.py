@@ -459,6 +459,17 @@ def follow_up(
 
 
 @app.command()
+def expire_captures(
+    uri: Annotated[str, typer.Option(help="Captured requests of an endpoint: s3://BUCKET/PREFIX.")],
+    days: Annotated[float, typer.Option(min=0, help="Age at which they are deleted.")],
+) -> None:
+    """Delete captured requests that have been kept for long enough, from a bucket."""
+    from mlops_runtime.sagemaker.captures import expire
+
+    _say(f"captures: {expire(uri, days)} objects older than {days:g} days deleted from {uri}")
+
+
+@app.command()
 def shards_plan(definition: DefinitionFile, endpoint: EndpointName) -> None:
     """Say in a job of SageMaker what its instances have to score: `go` and `scoring` in `outputs.json`."""
     from mlops_runtime.pipeline.supervisor import read_definition

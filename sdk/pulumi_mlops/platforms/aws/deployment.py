@@ -235,6 +235,8 @@ def _role(account: Account, parent: pulumi.Resource, name: str, hosting: Hosting
         return [account.arn("sagemaker", each) for each in resources]
 
     models, configs = sagemaker(f"model/{made}-*"), sagemaker(f"endpoint-config/{made}-*")
+    # The first config, which is Pulumi's, is taken where the settings change and no version is deployed.
+    updated = list(dict.fromkeys([*sagemaker(f"endpoint/{served}", f"endpoint-config/{served}-*"), *configs]))
     group = endpoint_names.group(account, model)
     parameter = account.arn("ssm", f"parameter{endpoint_names.parameter(account, model, endpoint)}")
     for_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
@@ -251,8 +253,7 @@ def _role(account: Account, parent: pulumi.Resource, name: str, hosting: Hosting
             configs,
         ),
         Allow(["sagemaker:DescribeEndpoint"], sagemaker(f"endpoint/{served}")),
-        # The first config, which is Pulumi's, is taken where the settings change and no version is deployed.
-        Allow(["sagemaker:UpdateEndpoint"], sagemaker(f"endpoint/{served}", f"endpoint-config/{served}-*") + configs),
+        Allow(["sagemaker:UpdateEndpoint"], updated),
         Allow(["sagemaker:StartPipelineExecution"], [tasks.arn(account, *endpoint_names.follow_up(model))]),
         Allow(["iam:PassRole"], [hosting.role_arn], for_sagemaker),
         Allow(["s3:PutObject"], [account.object_arn(f"deployments/{endpoint}.json")]),

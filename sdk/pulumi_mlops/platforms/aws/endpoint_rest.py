@@ -12,7 +12,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import access, autoscaling, deployment, endpoint_names, logs
+from pulumi_mlops.platforms.aws import access, autoscaling, capture_retention, deployment, endpoint_names, logs
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.hosting import Hosting, arguments
 from pulumi_mlops.platforms.aws.roles import Allow, Role, role
@@ -71,9 +71,12 @@ def build(
         tags=tags,
         opts=account.options(parent=parent, needs=[*serving.needs, group], ignore=DEPLOYED),
     )
+    account.endpoints[called] = endpoint
     if settings.serverless is None:
         autoscaling.build(account, parent, name, endpoint, called, hosting.scale, identity)
     deployment.build(account, parent, name, hosting, endpoint, config)
+    if settings.capture is not None:
+        capture_retention.build(account, parent, name, settings.name, settings.capture, identity)
     # Known once the endpoint is there: whoever uses the address waits for it.
     host = f"runtime.sagemaker.{account.region}.{account.domain}"
     url = endpoint.name.apply(lambda found: f"https://{host}/endpoints/{found}/invocations")
