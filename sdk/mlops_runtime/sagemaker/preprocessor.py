@@ -5,9 +5,10 @@ SageMaker's image reads CSV and flat JSON, and runs this file before it (Amazon 
 """
 
 import json
+from typing import Any
 
 
-def preprocess_handler(inference_record):  # type: ignore[no-untyped-def]
+def preprocess_handler(inference_record: Any) -> Any:
     """Rows of a captured request, each with its inputs by column and its outputs by name.
 
     Args:
@@ -27,7 +28,7 @@ def preprocess_handler(inference_record):  # type: ignore[no-untyped-def]
     return [dict(zip(names, row)) for row in zip(*(columns[name] for name in names))]  # noqa: B905 - of Python 3.7 too
 
 
-def _columns(tensors):  # type: ignore[no-untyped-def]
+def _columns(tensors: Any) -> Any:
     found = {}
     for tensor in tensors:
         data = tensor["data"]

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from pulumi_mlops.spec.aws import EcrImage
 from pulumi_mlops.spec.base import REFERENCE, Column, Duration, Email, Name, Section, repeated
 from pulumi_mlops.spec.errors import Mistake
 from pulumi_mlops.spec.platform import Port
@@ -155,6 +156,65 @@ class Alert(Section):
             yield Mistake("MLOPS-S031", "an alert goes to a webhook or an address", at=("email",), hint=hint)
 
 
+S3Folder = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.+/)?$")]
+"""A folder of an S3 bucket: a URI that ends in /."""
+
+
+class SageMakerMonitor(Section):
+    """SageMaker's own Model Monitor, beside this monitor; for AWS, where SageMaker captures the endpoint's requests.
+
+    Each definition is a job in each window, whose reports are in the store, `monitoring/NAME/sagemaker/DEFINITION/`.
+    """
+
+    definitions: Annotated[
+        list[Literal["data-quality", "model-quality", "bias", "explainability"]], Field(min_length=1)
+    ]
+    """What is judged: inputs against constraints, predictions against the truth, differences between groups, and what
+    inputs count."""
+
+    image: EcrImage | None = None
+    """SageMaker's image `sagemaker-model-monitor-analyzer` of the region, which judges the quality of data and model.
+    Default: none; needed for these."""
+
+    clarify_image: EcrImage | None = None
+    """SageMaker's image `sagemaker-clarify-processing` of the region, which judges bias and explainability.
+    Default: none; needed for these."""
+
+    analyses: S3Folder | None = None
+    """Folder with Clarify's analysis configs: `bias.json`, `explainability.json`. Default: none; needed for these."""
+
+    ground_truth: S3Folder | None = None
+    """Folder with labels, as SageMaker merges them with requests by their inference id. Default: none; needed for
+    model-quality and bias."""
+
+    task: Literal["binary", "multiclass", "regression"] | None = None
+    """The model's task. Default: none; needed for model-quality."""
+
+    baselines: S3Folder | None = None
+    """Folder with `constraints.json`, and `statistics.json` for data-quality, in a folder for each definition.
+    Default: none; figures are reported, and nothing violates a constraint."""
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Definitions differ, and have what they need; what none of them reads is not set."""
+        yield from repeated(self.definitions, "definitions")
+        for name, readers in _READERS.items():
+            needing = [each for each in self.definitions if each in readers]
+            if needing and getattr(self, name) is None:
+                yield Mistake("MLOPS-S032", f"{', '.join(needing)} can't be judged without {name}", at=(name,))
+            elif not needing and getattr(self, name) is not None:
+                message = f"{name} has no effect: it is for {' and '.join(readers)}"
+                yield Mistake("MLOPS-S033", message, at=(name,), hint="Take it out.")
+
+
+_READERS: Final = {
+    "image": ("data-quality", "model-quality"),
+    "clarify_image": ("bias", "explainability"),
+    "analyses": ("bias", "explainability"),
+    "ground_truth": ("model-quality", "bias"),
+    "task": ("model-quality",),
+}
+
+
 class Monitor(Section):
     """Watches one REST endpoint in windows of time."""
 
@@ -178,6 +238,9 @@ class Monitor(Section):
 
     alerts: list[Alert] = Field(default_factory=list)
     """Where alerts are sent, beside the log and the status. Default: nowhere else."""
+
+    sagemaker: SageMakerMonitor | None = None
+    """SageMaker's own Model Monitor beside it; for AWS. Default: none."""
 
     def mistakes(self) -> Iterator[Mistake]:
         """What is for captured rows is set only where they are read."""

@@ -107,6 +107,14 @@ ALTERNATIVES: dict[str, Any] = {
     "platform.aws.oidc_provider_arn": "arn:aws:iam::123456789012:oidc-provider/gitlab.com",
     "platform.aws.log_retention": "60d",
     "endpoints[0].serverless.memory": "4Gi",
+    "monitors[0].sagemaker.definitions": ["model-quality", "bias", "explainability"],
+    "monitors[0].sagemaker.image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-model-monitor-analyzer",
+    "monitors[0].sagemaker.clarify_image": (
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-clarify-processing:1.0"
+    ),
+    "monitors[0].sagemaker.analyses": "s3://evidence/newer-analyses/",
+    "monitors[0].sagemaker.ground_truth": "s3://labels/newer/",
+    "monitors[0].sagemaker.baselines": "s3://evidence/newer-baselines/",
     "endpoints[0].scale.metric": "rps",
     "endpoints[0].rollout.steps": [20, 60],
     "endpoints[0].host": "delays.example.org",
@@ -277,6 +285,8 @@ ON_AWS = {
         {"platform.aws.production": True, "endpoints[0].scale": {"min": 2, "max": 2}},
     ),
     "platform.kind": Together({"platform": {"kind": "local"}}),
+    "monitors[0].window": "1h",
+    "monitors[0].alerts[0].webhook": "secret:others/url",
 }
 """Other values by path in full.yaml on the platform aws."""
 
@@ -384,6 +394,21 @@ _AWS_VARIANTS: dict[str, Together] = {
         }
     ),
     "shadow": Together({"endpoints[0].shadow": {"sample": 0.5, "duration": "2h"}}),
+    "model-monitor": Together(
+        {
+            "endpoints[0].enrichment": False,
+            "monitors[0].window": "6h",
+            "monitors[0].sagemaker": {
+                "definitions": ["data-quality", "model-quality", "bias", "explainability"],
+                "image": "468650794304.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-model-monitor-analyzer",
+                "clarify_image": "131013547314.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-clarify-processing:1.0",
+                "analyses": "s3://evidence/analyses/",
+                "ground_truth": "s3://labels/delay/",
+                "task": "binary",
+                "baselines": "s3://evidence/baselines/",
+            },
+        }
+    ),
 }
 
 

@@ -30,6 +30,7 @@ class Account(Names):
     Attributes:
         key_arn, bucket, vpc, tracking_arn: what the platform's foundation made or was given; see `foundation`.
         governance: the governance section of each model, by the model's name.
+        endpoints: the endpoints that are made, by their names in SageMaker.
         expiry: ages at which objects of the store are deleted; see `expire`.
         claim: take a name that components of several models may share; see `Claims.claim`.
     """
@@ -65,6 +66,7 @@ class Account(Names):
         self.provider = provider
         self.claim = Claims().claim
         self.governance: dict[str, Governance] = {}
+        self.endpoints: dict[str, pulumi.Resource] = {}
         self.tracking: Sequence[pulumi.Resource] = ()
         self.expiry = Expiry()
         self._first: list[pulumi.Resource] = []

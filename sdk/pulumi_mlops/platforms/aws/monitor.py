@@ -22,6 +22,7 @@ from pulumi_mlops.platforms.aws import (
     endpoint_names,
     instances,
     jobs,
+    model_monitor,
     objects,
     permissions,
     schedules,
@@ -85,6 +86,8 @@ def build(
         dashboard_body=dashboard(account, watched, endpoint),
         opts=account.options(parent=parent, needs=made),
     )
+    if settings.sagemaker is not None:
+        model_monitor.build(account, parent, name, settings, settings.sagemaker, endpoint, identity)
     return BuiltMonitor(
         report_uri=pulumi.Output.from_input(f"{account.store_uri}/monitoring/{settings.name}"),
     )
@@ -102,7 +105,7 @@ def problems(settings: Monitor, endpoint: RestEndpoint, *, retrain: bool) -> lis
         retrain: whether its drift starts training runs.
     """
     at = f"monitors.{settings.name}"
-    found = alerts.problems(at, settings.alerts)
+    found = [*alerts.problems(at, settings.alerts), *model_monitor.problems(settings, endpoint)]
     signals = settings.signals
     traffic = [name for name in _TRAFFIC if getattr(signals, name) is not None]
     if settings.window % _MINUTE:

@@ -93,6 +93,10 @@ def problems(settings: Monitor, cluster: Kubernetes, *, retrain: bool) -> list[s
             f"{at}.port: has no effect: Prometheus reads the servers' own metrics, and without drift or bias nothing "
             "else runs; take it out"
         )
+    if settings.sagemaker is not None:
+        found.append(
+            f"{at}.sagemaker: SageMaker is not in a cluster; take it out, or move it to the environment of AWS"
+        )
     if retrain and cluster.argo is None:
         found.append(
             f"retraining.triggers.drift: {settings.name} needs platform.kubernetes.argo, whose server takes the event"

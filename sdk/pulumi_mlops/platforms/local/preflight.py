@@ -32,6 +32,11 @@ def problems(spec: Spec) -> list[str]:
     ]
     for i, endpoint in enumerate(spec.endpoints):
         found += endpoint_problems(endpoint, f"endpoints[{i}]")
+    found += [
+        f"monitors.{monitor.name}.sagemaker: SageMaker is not here; take it out, or move it to the environment of AWS"
+        for monitor in spec.monitors
+        if monitor.sagemaker is not None
+    ]
     if spec.delivery is not None:
         found.append(DELIVERY)
     root = spec.resolve(local.data_dir)

@@ -23,14 +23,14 @@ HIDDEN = {"webhook": "secret:alerts/url"}
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:mlops-delay-monitor-traffic"
 
 
-def declared(receivers: Sequence[dict[str, Any]]) -> Graph:
+def declared(receivers: Sequence[dict[str, Any]], *, preview: bool = False) -> Graph:
     identity = kit.spec().identity
     found = [Alert.model_validate(each) for each in receivers]
 
     def build(account: Account, parent: pulumi.Resource) -> None:
         alerts.topic(account, parent, "ml-traffic", found, identity, component="monitor", called=("traffic",))
 
-    return kit.declared(build)
+    return kit.declared(build, preview=preview)
 
 
 def kinds(found: Graph) -> list[str]:
@@ -116,6 +116,14 @@ def test_a_secret_address_is_no_plain_text(receiver: dict[str, Any]) -> None:
     assert destination.inputs["invocationEndpoint"] != "https://alerts.example.com/hook", "marked as a secret"
     others = [each for each in found.resources if each is not destination]
     assert not any("alerts.example.com" in json.dumps(each.inputs) for each in others)
+
+
+def test_a_secret_without_the_key_stops_an_update_and_not_a_preview() -> None:
+    with pytest.raises(pulumi.RunError, match="the secret alerts of AWS Secrets Manager has no text at nothing"):
+        declared([{"webhook": "secret:alerts/nothing"}])
+    destination = "aws:cloudwatch/eventApiDestination:EventApiDestination"
+    previewed = kit.one(declared([{"webhook": "secret:alerts/nothing"}], preview=True), destination)
+    assert kit.inputs(previewed)["invocationEndpoint"] == "https://unknown.invalid/"
 
 
 @pytest.mark.parametrize(
