@@ -194,7 +194,8 @@ def test_roles_are_changed_below_the_boundary_only() -> None:
         assert may(found, action, role("mlops-delay-pipeline")) == [bounded]
     for action in ("iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary", "iam:UpdateAssumeRolePolicy"):
         assert may(found, action, role("mlops-delay-pipeline")) == []
-    own = role(f"delivery/{found.one('aws:iam/role:Role').inputs['name']}")
+    made = found.one("aws:iam/role:Role").inputs
+    own = role(f"{made['path']}{made['name']}".removeprefix("/"))
     for action in ("iam:PutRolePolicy", "iam:DeleteRole", "iam:UpdateRole", "iam:AttachRolePolicy"):
         assert may(found, action, own) == []
 
