@@ -10,6 +10,7 @@ from typing import Final
 import pulumi_mlops as mlops
 from pulumi_mlops.spec import Spec, load
 from pulumi_mlops.spec.aws import Aws
+from pulumi_mlops.spec.monitors import SageMakerMonitor
 from pulumi_mlops.testing import Graph
 from pulumi_mlops.testing.fields import changed
 from tests.aws_kit.world import World
@@ -82,12 +83,13 @@ def given(chosen: Spec) -> list[str]:
     """ARNs and names of what exists before a stack, as patterns."""
     section = settings(chosen)
     buckets = [section.store.bucket, section.store.log_bucket]
-    sources = [each.uri.split("/")[2] for each in chosen.data.sources.values() if each.uri.startswith("s3://")]
+    uris = [*(each.uri for each in chosen.data.sources.values()), *_monitored(chosen)]
+    sources = [uri.split("/")[2] for uri in uris if uri.startswith("s3://")]
     named = [name for name in (*buckets, *sources) if name is not None]
     arns = [section.key_arn, section.oidc_provider_arn, section.permissions_boundary, section.assume_role]
     roles = [getattr(section.roles, name) for name in type(section.roles).model_fields]
     network = [section.network.vpc_id, *section.network.subnet_ids]
-    repositories = [each.split("/", 1)[1].split(":")[0].split("@")[0] for each in _images(section)]
+    repositories = [each.split("/", 1)[1].split(":")[0].split("@")[0] for each in _images(chosen)]
     return [
         *named,
         *(f"arn:aws:s3:::{name}" for name in named),
@@ -98,6 +100,19 @@ def given(chosen: Spec) -> list[str]:
     ]
 
 
-def _images(section: Aws) -> list[str]:
-    found = (getattr(section.images, name) for name in type(section.images).model_fields)
+def _images(chosen: Spec) -> list[str]:
+    images = settings(chosen).images
+    found = [getattr(images, name) for name in type(images).model_fields]
+    for watched in _model_monitors(chosen):
+        found += [watched.image, watched.clarify_image]
     return [each for each in found if each is not None]
+
+
+def _monitored(chosen: Spec) -> list[str]:
+    """Folders that SageMaker's Model Monitor reads."""
+    found = [uri for each in _model_monitors(chosen) for uri in (each.analyses, each.ground_truth, each.baselines)]
+    return [uri for uri in found if uri is not None]
+
+
+def _model_monitors(chosen: Spec) -> list[SageMakerMonitor]:
+    return [each.sagemaker for each in chosen.monitors if each.sagemaker is not None]

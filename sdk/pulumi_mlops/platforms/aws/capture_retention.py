@@ -76,6 +76,7 @@ def build(
         called=[*called, "schedule"],
         pipelines=[target],
         identity=identity,
+        by=["scheduler"],
     )
     schedules.start(
         account,
