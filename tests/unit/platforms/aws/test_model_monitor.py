@@ -14,13 +14,18 @@ import pytest
 
 from mlops_runtime.sagemaker import preprocessor
 from pulumi_mlops.platforms.aws import model_monitor, monitor
-from pulumi_mlops.spec import Spec
+from pulumi_mlops.platforms.kubernetes import monitor as kubernetes
+from pulumi_mlops.platforms.local import preflight as local
+from pulumi_mlops.spec import Spec, load
 from pulumi_mlops.spec.errors import SpecError
 from pulumi_mlops.testing import Graph
+from pulumi_mlops.testing.fields import changed
 from tests.aws_kit import encryption, models, permissions, trust
 from tests.aws_kit.world import World
 from tests.unit.platforms.aws import kit
 from tests.unit.platforms.aws.test_monitor import declared, parts, watching
+from tests.unit.platforms.kubernetes import kit as kubernetes_kit
+from tests.unit.spec.alternatives import FULL
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 ALL: dict[str, Any] = {
@@ -209,3 +214,13 @@ def test_the_endpoint_is_there_before_it_is_watched() -> None:
     (definition,) = found.of(DATA)
     endpoint = kit.one(found, "aws:sagemaker/endpoint:Endpoint")
     assert any(urn.endswith(f"::{endpoint.name}") and "Endpoint::" in urn for urn in definition.depends_on)
+
+
+def test_other_platforms_refuse_it_by_name() -> None:
+    (settings,) = spec().monitors
+    cluster = kubernetes_kit.settings()
+    (found,) = [each for each in kubernetes.problems(settings, cluster, retrain=False) if "SageMaker" in each]
+    assert found.startswith("monitors.traffic.sagemaker: SageMaker is not in a cluster")
+    here = changed(load(FULL), "monitors[0].window", "1h")
+    here = changed(here, "monitors[0].sagemaker", ALL)
+    assert any(each.startswith("monitors.traffic.sagemaker: SageMaker is not here") for each in local.problems(here))
