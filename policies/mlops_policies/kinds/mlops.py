@@ -85,6 +85,16 @@ def high_risk(stack: Stack, resource: Resource) -> bool:
     return "high" in _tiers(stack, resource)
 
 
+def not_ours(resource: Resource) -> None:
+    """Nothing, where a resource of a cloud is the program's own, and no part of an endpoint of ours.
+
+    Raises:
+        NotApplicable: it is a part of one, which is judged as a whole, with its model, monitors and deployments.
+    """
+    if f"{ENDPOINT}$" in resource.urn:
+        raise NotApplicable("it is part of an endpoint of ours, which is judged")
+
+
 def only_high_risk(stack: Stack, resource: Resource) -> None:
     """Nothing, where a resource's model is of high risk.
 

@@ -213,7 +213,7 @@ def test_the_monitor_reads_captures_and_writes_reports_and_figures(
         report.write_text("{}")
         assert copy.push("monitoring/traffic/") == ["monitoring/traffic/report.json"]
         measure()
-        with pytest.raises(BadInputError, match=r"can't be read.*secretsmanager:GetSecretValue"):
+        with pytest.raises(BadInputError, match=r"(?s)can't be read.*secretsmanager:GetSecretValue"):
             secrets.resolve("secretsmanager:weather/password")
 
 

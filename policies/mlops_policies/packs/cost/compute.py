@@ -90,6 +90,8 @@ def _instances(workload: Resource) -> Iterator[tuple[View, str]]:
         yield from ((variant, "instanceType") for variant in workload.each(name))
     yield from ((workload, path) for path in _PATHS)
     for job in jobs(workload):
+        if not job.shape.clusters:
+            continue  # a model, which has no instances
         yield job, f"{job.cluster}.instanceType"
         yield from ((group, "instanceType") for group in job.each(f"{job.cluster}.instanceGroups"))
 

@@ -132,6 +132,7 @@ def model_has_risk_tier(model: Resource) -> Iterator[Finding]:
     if model.type == mlops.REGISTRY:
         tier, at, field = model.text("riskTier"), "riskTier", "identity.risk_tier"
     else:
+        mlops.not_ours(model)
         tier, field = label(model, "risk-tier"), ""
         at = "metadata.labels" if model.type.startswith("kubernetes:") else "tags"
     if tier is None:

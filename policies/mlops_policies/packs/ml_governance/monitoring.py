@@ -156,6 +156,7 @@ def endpoint_has_rollback(endpoint: Resource) -> Iterator[Finding]:
             field = f"endpoints[{endpoint.text('endpoint')}]"
             yield endpoint.finding("there is no way back to the version before", "rollback", field=field)
     elif endpoint.type in aws.ENDPOINT:
+        mlops.not_ours(endpoint)
         if not endpoint.has("deploymentConfig.autoRollbackConfiguration.alarms"):
             at = "deploymentConfig.autoRollbackConfiguration"
             yield endpoint.finding("no alarm brings the endpoint back when a deployment fails", at)

@@ -104,6 +104,7 @@ def bias_check_high_risk(model: Resource, stack: Stack) -> Iterator[Finding]:
     """
     mlops.only_high_risk(stack, model)
     if model.type != mlops.REGISTRY:
+        mlops.not_ours(model)
         if not watching.schedules(stack, model, "ModelBias"):
             yield model.finding("no schedule of the type ModelBias watches this high-risk endpoint")
         return
@@ -141,6 +142,7 @@ def explainability_high_risk(model: Resource, stack: Stack) -> Iterator[Finding]
     """
     mlops.only_high_risk(stack, model)
     if model.type != mlops.REGISTRY:
+        mlops.not_ours(model)
         if not watching.schedules(stack, model, "ModelExplainability"):
             yield model.finding("no schedule of the type ModelExplainability watches this high-risk endpoint")
         return

@@ -243,6 +243,8 @@ def _volume(job: Job) -> Iterator[Finding]:
 
 
 def _output(job: Job) -> Iterator[Finding]:
+    if job.shape.work is Work.PROCESSING and not job.has(job.shape.output):
+        return  # SageMaker uploads nothing of it
     path = f"{job.shape.output}.kmsKeyId"
     if not aws.has_own_key(job, path):
         yield job.finding(f"no key of yours encrypts what {job.name} writes", path)

@@ -26,7 +26,7 @@ class Privileges(Parameters):
         "ecr:GetAuthorizationToken",
         "ecr-public:GetAuthorizationToken",
         "kms:ListAliases",
-        "logs:*LogDelivery*",
+        "logs:*LogDeliver*",
         "logs:*ResourcePolic*",
         "logs:DescribeLogGroups",
         "s3:ListAllMyBuckets",

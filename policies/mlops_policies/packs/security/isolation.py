@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlops_policies.findings import Finding
-from mlops_policies.kinds import aws
+from mlops_policies.kinds import aws, mlops
 from mlops_policies.kinds.jobs import MONITORING, TRAINING, Job, Work, jobs
 from mlops_policies.registry import pack
-from mlops_policies.resources import Resource
+from mlops_policies.resources import Resource, Stack
 from mlops_policies.several import some, thorough
 
 rule = pack("security")
@@ -26,6 +26,7 @@ _NEITHER: Final = "it makes no model, and trains none"
 @rule(
     *aws.MODEL,
     *TRAINING,
+    graph=True,
     severity="high",
     remediation="Set `enableNetworkIsolation` to true; what the container loads must be in its image or its input.",
     references={
@@ -40,13 +41,16 @@ _NEITHER: Final = "it makes no model, and trains none"
         **_ISOLATED,
     },
 )
-def model_network_isolation(resource: Resource) -> Iterator[Finding]:
+def model_network_isolation(resource: Resource, stack: Stack) -> Iterator[Finding]:
     """Containers of models and of training jobs reach no network.
 
     What a model's artefact or a training library does unseen can then send no data away. Judged are models, training
-    and tuning jobs, as resources and where pipelines and state machines make them.
+    and tuning jobs, as resources and where pipelines and state machines make them. The steps of a pipeline of ours read
+    and write the store themselves: they are isolated by the platform's private network, which has no way out.
     """
-    yield from thorough(_isolation(job) for job in some(jobs(resource, Work.MODEL, Work.TRAINING), _NEITHER))
+    private = _is_private(resource, stack)
+    found = some(jobs(resource, Work.MODEL, Work.TRAINING), _NEITHER)
+    yield from thorough(_isolation(job) for job in found if not (private and job.has("vpcConfig.subnets")))
 
 
 @rule(
@@ -129,6 +133,13 @@ def domain_sso_auth(domain: Resource) -> Iterator[Finding]:
     """
     if domain.text("authMode") != "SSO":
         yield domain.finding("people sign in with IAM credentials", "authMode")
+
+
+def _is_private(resource: Resource, stack: Stack) -> bool:
+    """Whether a resource is part of a pipeline of ours, on a platform whose network is private."""
+    platforms = stack.of("mlops:index:AwsPlatform")
+    ours = f"{mlops.PIPELINE}$" in resource.urn
+    return ours and bool(platforms) and all(each.text("network.policy") == "private" for each in platforms)
 
 
 def _isolation(job: Job) -> Iterator[Finding]:

@@ -129,7 +129,7 @@ def processing(account: Account, job: Job, *, outputs: str | None = None) -> dic
         ],
         "Environment": dict(account.environment(**job.environment)),
         "StoppingCondition": {"MaxRuntimeInSeconds": ceil(job.time_limit.total_seconds())},
-        "NetworkConfig": {**_private(account), "EnableInterContainerTrafficEncryption": job.count > 1},
+        "NetworkConfig": {**_private(account), "EnableInterContainerTrafficEncryption": True},
     }
     made: dict[str, Any] = {"Name": job.name, "Type": "Processing", "Arguments": arguments, **_tried_again(job)}
     if outputs is not None:
@@ -209,7 +209,7 @@ def training(account: Account, job: Job, *, output_path: str, spot: Spot | None 
         **_vpc(account),
         "StoppingCondition": stopping,
         "EnableNetworkIsolation": False,  # the job reads and writes the store itself, inside the VPC
-        "EnableInterContainerTrafficEncryption": job.count > 1,
+        "EnableInterContainerTrafficEncryption": True,
         "EnableManagedSpotTraining": spot is not None,
         "Environment": dict(account.environment(**job.environment)),
     }
