@@ -1,28 +1,10 @@
-"""The same resources written by hand: types, names, inputs, parents and dependencies lie ready in a file.
+"""The same objects written by hand, by the classes of pulumi_kubernetes."""
 
-They are made by the SDK's own classes, as in a program that somebody wrote.
-"""
-
-import json
-import os
-import re
-from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-
-made: dict[str, pulumi.Resource] = {}
-
-
-class Component(pulumi.ComponentResource):
-    def __init__(self, declared: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(declared["type"], declared["name"], declared["inputs"], opts)
-        self.register_outputs(declared["inputs"])
-
-
-def snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])([A-Z])", lambda found: "_" + found[1].lower(), name)
+from by_hand import declare, snake
 
 
 def object_of(declared: dict[str, Any], opts: pulumi.ResourceOptions) -> pulumi.Resource:
@@ -38,9 +20,4 @@ def object_of(declared: dict[str, Any], opts: pulumi.ResourceOptions) -> pulumi.
     return typed(declared["name"], opts=opts, **{snake(key): value for key, value in fields.items()})
 
 
-for each in json.loads(Path(f"inputs-{os.environ['BENCH_MODELS']}.json").read_text()):
-    opts = pulumi.ResourceOptions(
-        parent=made.get(each["parent"]), depends_on=[made[urn] for urn in each["depends_on"] if urn in made]
-    )
-    make = Component if each["type"].startswith("mlops:") else object_of
-    made[each["urn"]] = make(each, opts)
+declare(object_of)

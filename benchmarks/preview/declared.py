@@ -1,13 +1,23 @@
 """Print the resources that the program in this folder declares, as JSON: types, names, inputs, names of outputs,
-parents and dependencies."""
+parents, dependencies and providers."""
 
 import json
 import runpy
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 
-from pulumi_mlops.testing import capture
+from pulumi_mlops.testing import Captured, capture
+from pulumi_mlops.testing.graph import aws_outputs, local_outputs
+from pulumi_mlops.testing.lookups import LOOKUPS
+
+
+def outputs(resource: Captured) -> Mapping[str, Any]:
+    """Outputs as AWS, or the local provider, would give them."""
+    on_aws = resource.type.startswith(("aws:", "pulumi-python:dynamic/"))
+    return aws_outputs(resource) if on_aws else local_outputs(resource)
 
 
 def main() -> None:
@@ -19,7 +29,13 @@ def main() -> None:
         register(self, outputs)
 
     pulumi.ComponentResource.register_outputs = record  # type: ignore[method-assign]
-    graph = capture(lambda: runpy.run_path("__main__.py"), project="bench")
+    sys.path.insert(0, "")  # modules beside the program, as the engine finds them
+    graph = capture(
+        lambda: runpy.run_path("__main__.py"),
+        project="bench",
+        outputs=outputs,
+        answer=lambda token, arguments: LOOKUPS[token](arguments),
+    )
     resources = [
         {
             "type": each.type,
@@ -29,6 +45,7 @@ def main() -> None:
             "urn": each.urn,
             "parent": each.parent,
             "depends_on": sorted(each.depends_on),
+            "provider": each.provider,
         }
         for each in graph.resources
     ]

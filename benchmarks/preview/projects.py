@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common import BenchmarkError, environment
@@ -22,11 +23,13 @@ def line(seconds: dict[int, float]) -> tuple[float, float]:
     return slope, statistics.correlation(list(seconds), list(seconds.values())) ** 2
 
 
-def project(folder: Path, name: str, program: Path) -> Path:
-    """A project of a program, in a folder of its own."""
+def project(folder: Path, name: str, program: Path, *, beside: Sequence[Path] = ()) -> Path:
+    """A project of a program, in a folder of its own, with modules that it imports."""
     made = folder / name
     made.mkdir()
     (made / "__main__.py").write_text(program.read_text())
+    for module in beside:
+        (made / module.name).write_text(module.read_text())
     plugin = f"plugins:\n  providers:\n    - name: mlops-local\n      path: {Path(sys.executable).parent}\n"
     (made / "Pulumi.yaml").write_text(f"name: bench\nruntime: python\n{plugin}")
     (made / "backend").mkdir()

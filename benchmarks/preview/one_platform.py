@@ -1,4 +1,4 @@
-"""Our program: the quickstart in a cluster, or many models on one platform."""
+"""Our program: the quickstart in one of its environments, or many models on one platform."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,16 @@ import pulumi_mlops as mlops
 from pulumi_mlops import spec
 
 QUICKSTART = Path(os.environ["BENCH_QUICKSTART"])
+PLATFORM = os.environ["BENCH_PLATFORM"]
 models = int(os.environ["BENCH_MODELS"])
-full = mlops.load(QUICKSTART, environment="kubernetes")
+full = mlops.load(QUICKSTART, environment=PLATFORM)
 if models == 0:
     mlops.MLStack(full.identity.name, full)
 else:
     from pulumi_mlops.testing.fields import Together, changed
 
-    platform = mlops.KubernetesPlatform("bench", full.platform, directory=full.directory)
+    kind = {"kubernetes": mlops.KubernetesPlatform, "aws": mlops.AwsPlatform}[PLATFORM]
+    platform = kind("bench", full.platform, directory=full.directory)
     for i in range(models):
         name = f"model{i}"
         declared: spec.Spec = changed(
