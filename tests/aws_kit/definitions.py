@@ -185,6 +185,7 @@ def _machine(thing: Thing, world: World) -> Iterator[str]:
     yield from cloudformation.state_machine_problems(definition)
     role = next((each for each in world.of("iam/role") if each.arn == thing.inputs["roleArn"]), None)
     statements = [] if role is None else statements_of(role, world)
+    yield from _ways(definition)
     language = definition.get("QueryLanguage", "JSONPath")
     for name, state in _states(definition):
         if state["Type"] != "Task":
@@ -195,6 +196,20 @@ def _machine(thing: Thing, world: World) -> Iterator[str]:
             for action in _needed(state["Resource"]):
                 if not any(fnmatchcase(action.lower(), each.lower()) for each in granted):
                     yield f"state {name}: the role does not allow {action}"
+
+
+def _ways(level: Mapping[str, Any]) -> Iterator[str]:
+    """States that are gone to and are not there, and states that nothing goes to, which cfn-lint does not look for."""
+    states = level["States"]
+    reached = {level["StartAt"]}
+    for name, state in states.items():
+        branches = [*state.get("Choices", []), *state.get("Catch", [])]
+        after = [state.get("Next"), state.get("Default"), *(each.get("Next") for each in branches)]
+        reached |= {each for each in after if each is not None}
+        yield from (f"state {name} goes to {each!r}, which is none" for each in after if each and each not in states)
+        for inner in (*state.get("Branches", []), *filter(None, [state.get("ItemProcessor"), state.get("Iterator")])):
+            yield from _ways(inner)
+    yield from (f"nothing goes to the state {name}" for name in states if name not in reached)
 
 
 def _states(definition: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,29 +11,31 @@ from tests.aws_kit.permissions import overlap
 from tests.aws_kit.world import Thing, World
 
 LATER: Final[Mapping[str, str]] = {
-    "logs:*:log-group:/aws/sagemaker/*": "SageMaker makes the log groups of its jobs, account-wide",
-    "logs:*:log-group:/aws/vendedlogs/*": "vended logs of state machines",
-    "application-autoscaling:*:scalable-target/*": "AWS gives the ids of targets",
-    "glue:*:catalog": "the catalogue of the account",
-    "glue:*:database/sagemaker_featurestore": "SageMaker makes the database of offline stores",
-    "glue:*:table/sagemaker_featurestore/*": "SageMaker makes the tables of offline stores",
-    "scheduler:*:schedule/default/*-overdue": "a run puts off this schedule where retraining.overdue makes it",
-    "ec2:*:network-interface/*": "interfaces of SageMaker's jobs in the VPC",
-    "sagemaker:*:processing-job/*": "jobs are made by the pipeline",
-    "sagemaker:*:training-job/*": "jobs are made by the pipeline",
-    "sagemaker:*:hyper-parameter-tuning-job/*": "jobs are made by the pipeline",
-    "sagemaker:*:model-package/*": "versions are registered by the pipeline",
-    "sagemaker:*:model/*": "models are made by the deployment",
-    "sagemaker:*:endpoint-config/*": "configurations are made by the deployment",
-    "sagemaker:*:experiment*": "SageMaker records executions of pipelines",
-    "sagemaker:*:artifact/*": "SageMaker records the lineage of executions",
-    "sagemaker:*:mlflow-tracking-server/*": "its ARN is static, and the server is made, or given",
-    "events:*:rule/StepFunctions*": "rules that Step Functions makes to wait for what it starts",
-    "states:*:execution:*": "executions of state machines",
-    "secretsmanager:*:secret:*": "secrets that the user keeps; checked by `mlops preflight`",
-    "iam:*:role/aws-service-role/*": "roles that AWS makes for its services",
+    "logs::log-group:/aws/sagemaker/*": "SageMaker makes the log groups of its jobs, account-wide",
+    "logs::log-group:/aws/vendedlogs/*": "vended logs of state machines",
+    "application-autoscaling::scalable-target/*": "AWS gives the ids of targets",
+    "glue::catalog": "the catalogue of the account",
+    "glue::database/sagemaker_featurestore": "SageMaker makes the database of offline stores",
+    "glue::table/sagemaker_featurestore/*": "SageMaker makes the tables of offline stores",
+    "iam::role/*-overdue": "the role of that schedule, which a run hands back to it",
+    "sagemaker::endpoint/sagemaker-clarify-*": "Clarify makes an endpoint of its own for the time of a job",
+    "scheduler::schedule/default/*-overdue": "a run puts off this schedule where retraining.overdue makes it",
+    "ec2::network-interface/*": "interfaces of SageMaker's jobs in the VPC",
+    "sagemaker::processing-job/*": "jobs are made by the pipeline",
+    "sagemaker::training-job/*": "jobs are made by the pipeline",
+    "sagemaker::hyper-parameter-tuning-job/*": "jobs are made by the pipeline",
+    "sagemaker::model-package/*": "versions are registered by the pipeline",
+    "sagemaker::model/*": "models are made by the deployment",
+    "sagemaker::endpoint-config/*": "configurations are made by the deployment",
+    "sagemaker::experiment*": "SageMaker records executions of pipelines",
+    "sagemaker::artifact/*": "SageMaker records the lineage of executions",
+    "sagemaker::mlflow-tracking-server/*": "its ARN is static, and the server is made, or given",
+    "events::rule/StepFunctions*": "rules that Step Functions makes to wait for what it starts",
+    "states::execution:*": "executions of state machines",
+    "secretsmanager::secret:*": "secrets that the user keeps; checked by `mlops preflight`",
+    "iam::role/aws-service-role/*": "roles that AWS makes for its services",
 }
-"""Forms of ARNs of what is not in the stack, each with why."""
+"""Service and resource in ARNs of what is not in the stack, each with why."""
 
 _ARN: Final = regex.compile(r"arn:aws:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[^\s\"']+")
 
@@ -111,7 +113,7 @@ def _is_there(arn: str, world: World, given: Collection[str]) -> bool:
     _, _, service, _, owner, what = arn.split(":", 5)
     if owner == "aws" or (owner == "" and service != "s3"):
         return True  # AWS's own: managed policies, integrations of Step Functions
-    if _matches(arn, given) or _matches(f"{service}:*:{what}", LATER):
+    if _matches(arn, given) or _matches(f"{service}::{what}", LATER):
         return True
     pattern = arn.split(":log-stream:")[0].removesuffix(":*") if service == "logs" else arn
     if service == "s3":

@@ -60,7 +60,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 def edited(kind: str, edit: Edit, name: str | None = None) -> World:
     """The full stack with an edit of the inputs of one resource of a type (the first, or the one with a name)."""
-    found = [each for each in stacks.graph("full").resources if each.type.startswith(f"aws:{kind}:")]
+    found = [each for each in stacks.graph("full").resources if each.type == f"aws:{kind}"]
     chosen = next(each for each in found if name in (None, each.name))
     inputs = json.loads(json.dumps(kit.inputs(chosen)))
     edit(inputs)
