@@ -6,10 +6,10 @@ import json
 from functools import cache
 from typing import Any, Final
 
-from cfnlint.config import ConfigMixIn, ManualArgs
-from cfnlint.decode import decode_str
-from cfnlint.runner import Runner
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+from cfnlint.config import ConfigMixIn, ManualArgs  # type: ignore[import-untyped]
+from cfnlint.decode import decode_str  # type: ignore[import-untyped]
+from cfnlint.runner import Runner  # type: ignore[import-untyped]
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
 
 REGION: Final = "eu-west-1"
 

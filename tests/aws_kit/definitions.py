@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 from tests.aws_kit import cloudformation, shapes
 from tests.aws_kit.trust import statements_of

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 from pulumi_mlops.testing import Captured
 from tests.aws_kit.plain import plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 from tests.aws_kit.permissions import overlap
 from tests.aws_kit.world import Thing, World

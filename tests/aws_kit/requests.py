@@ -84,7 +84,7 @@ def _ec2_tags(kind: str) -> Adapt:
 
 def _event_target(inputs: Inputs) -> Inputs:
     """EventBridge takes the targets of a rule together."""
-    about = {key: inputs[key] for key in ("rule", "eventBusName") if key in inputs}
+    about: Inputs = {key: inputs[key] for key in ("rule", "eventBusName") if key in inputs}
     target = {key: value for key, value in inputs.items() if key not in about}
     target["id"] = target.pop("targetId", "terraform-20260101000000000000000001")
     if "sagemakerPipelineTarget" in target:
@@ -160,7 +160,7 @@ def _group_rule(inputs: Inputs) -> Inputs:
     """A rule of a security group that is a resource of its own."""
     made = dict(inputs)
     told = {"description": made.pop("description")} if "description" in made else {}
-    permission = {name: made.pop(name) for name in ("ipProtocol", "fromPort", "toPort") if name in made}
+    permission: Inputs = {name: made.pop(name) for name in ("ipProtocol", "fromPort", "toPort") if name in made}
     for name, (target, key) in _PEERS.items():
         if name in made:
             permission[target] = [{key: made.pop(name), **told}]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-import regex
+import regex  # type: ignore[import-untyped]
 from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.session import get_session
 from botocore.validate import ParamValidator
