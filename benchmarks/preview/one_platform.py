@@ -15,7 +15,8 @@ if models == 0:
 else:
     from pulumi_mlops.testing.fields import Together, changed
 
-    kind = {"kubernetes": mlops.KubernetesPlatform, "aws": mlops.AwsPlatform}[PLATFORM]
+    # By name: the other platform's SDK is not imported.
+    kind = getattr(mlops, {"kubernetes": "KubernetesPlatform", "aws": "AwsPlatform"}[PLATFORM])
     platform = kind("bench", full.platform, directory=full.directory)
     for i in range(models):
         name = f"model{i}"
