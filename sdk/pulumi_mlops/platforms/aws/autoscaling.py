@@ -46,7 +46,7 @@ def build(
     """
     if scale.min == scale.max:
         return
-    place = {
+    place: dict[str, Any] = {
         "service_namespace": _NAMESPACE,
         "resource_id": f"endpoint/{called}/variant/{endpoint_names.VARIANT}",
         "scalable_dimension": _DIMENSION,
@@ -59,11 +59,12 @@ def build(
         opts=account.options(parent=parent, needs=[endpoint]),
         **place,
     )
+    kept: Any = tracking(scale, called)  # as plain data, which tests read
     aws.appautoscaling.Policy(
         f"{name}-scale",
         name=f"{called}-{scale.metric}",
         policy_type="TargetTrackingScaling",
-        target_tracking_scaling_policy_configuration=tracking(scale, called),
+        target_tracking_scaling_policy_configuration=kept,
         opts=account.options(parent=parent, needs=[target]),
         **place,
     )

@@ -104,12 +104,14 @@ class Machine:
             then=then,
         )
 
-    def update(self, config: str, then: str, *, else_: str = "ReadWhy", **more: Any) -> State:
+    def update(self, config: str, then: str, *, else_: str = "ReadWhy", guarded: bool = False) -> State:
         """Have the endpoint take a config, whose name is at a path of the execution's data.
 
         Instances that Auto Scaling has added stay.
         """
-        arguments: dict[str, Any] = {"EndpointName": self.endpoint, "EndpointConfigName.$": config, **more}
+        arguments: dict[str, Any] = {"EndpointName": self.endpoint, "EndpointConfigName.$": config}
+        if guarded and self.guardrails is not None:
+            arguments["DeploymentConfig"] = self.guardrails
         scale = self.hosting.scale
         if self.hosting.settings.serverless is None and scale.min != scale.max:
             arguments["RetainAllVariantProperties"] = True

@@ -48,11 +48,7 @@ def _make(machine: Machine) -> dict[str, State]:
             else_="Update",
         ),
         "TakeFirst": machine.update("$.made.name", "AwaitUpdate"),
-        "Update": machine.update(
-            "$.made.name",
-            "AwaitUpdate",
-            **({} if machine.guardrails is None else {"DeploymentConfig": machine.guardrails}),
-        ),
+        "Update": machine.update("$.made.name", "AwaitUpdate", guarded=True),
     }
 
 

@@ -59,10 +59,9 @@ def build(
         name,
         name=immutable,
         kms_key_arn=key,
-        production_variants=[arguments(hosting.variant(model.name))],
         tags=tags,
         opts=account.options(parent=parent),
-        **arguments(request),
+        **arguments({**request, "ProductionVariants": [hosting.variant(model.name)]}),
     )
     endpoint = aws.sagemaker.Endpoint(
         name,

@@ -18,6 +18,7 @@ from pulumi_mlops.platforms.aws import (
     access,
     alarms,
     alerts,
+    deployment,
     endpoint_limits,
     endpoint_names,
     instances,
@@ -80,6 +81,9 @@ def build(
         _job(account, parent, name, settings, endpoint, identity)
     watched = Watched(settings, identity, pipeline, retrain)
     made = alarms.build(account, parent, name, watched, topic)
+    # Once for an endpoint: the first of its monitors that tells anybody tells of its deployments, too.
+    if settings.alerts and account.claim("deployments of", endpoint.name, "monitors", "told"):
+        deployment.tell_failures(account, parent, name, endpoint, identity, topic)
     aws.cloudwatch.Dashboard(
         f"{name}-dashboard",
         dashboard_name=account.called(identity.name, settings.name, limit=_DASHBOARD_NAME),

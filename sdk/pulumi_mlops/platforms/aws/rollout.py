@@ -146,23 +146,7 @@ def alarms(
             evaluation_periods=1,
             datapoints_to_alarm=1,
             treat_missing_data="notBreaching",
-            metric_queries=[
-                {"id": "watched", "expression": watch.expression, "label": watch.label, "return_data": True},
-                *(
-                    {
-                        "id": key,
-                        "return_data": False,
-                        "metric": {
-                            "namespace": "AWS/SageMaker",
-                            "metric_name": metric,
-                            "dimensions": {"EndpointName": endpoint, "VariantName": variant},
-                            "period": _PERIOD,
-                            "stat": statistic,
-                        },
-                    }
-                    for key, (metric, statistic) in watch.metrics.items()
-                ),
-            ],
+            metric_queries=_queries(watch, {"EndpointName": endpoint, "VariantName": variant}),
             tags=account.tags("endpoint", identity),
             opts=account.options(parent=parent),
         )
@@ -186,3 +170,21 @@ def _shift(rollout: Rollout | None) -> dict[str, Any]:
     if len(steps) > 1:
         kind = {"Type": "LINEAR", "LinearStepSize": size}
     return {**kind, "WaitIntervalInSeconds": math.ceil(rollout.interval.total_seconds())}
+
+
+def _queries(watch: Watch, dimensions: dict[str, str]) -> list[aws.cloudwatch.MetricAlarmMetricQueryArgsDict]:
+    read: list[aws.cloudwatch.MetricAlarmMetricQueryArgsDict] = [
+        {
+            "id": key,
+            "return_data": False,
+            "metric": {
+                "namespace": "AWS/SageMaker",
+                "metric_name": metric,
+                "dimensions": dimensions,
+                "period": _PERIOD,
+                "stat": statistic,
+            },
+        }
+        for key, (metric, statistic) in watch.metrics.items()
+    ]
+    return [{"id": "watched", "expression": watch.expression, "label": watch.label, "return_data": True}, *read]

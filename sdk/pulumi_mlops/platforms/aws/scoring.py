@@ -137,7 +137,7 @@ def steps(
     planned = jobs.processing(
         account, job("plan", ["shards-plan", *asked], follows=after), outputs=f"{_OUTPUTS}/{plan.identity.name}"
     )
-    scoring = ["--scoring", jobs.output(f"plan-{named}", "scoring")]
+    scoring: list[Any] = ["--scoring", jobs.output(f"plan-{named}", "scoring")]
     score = job(SCORE, ["shards-score", *asked, *scoring], count=endpoint.shards)
     shards = ["--shards", str(endpoint.shards)]
     gather = job("gather", ["batch-gather", *asked, *scoring, *shards], follows=[f"{SCORE}-{named}"])
