@@ -24,6 +24,8 @@ from moto.core.responses import ActionAuthenticatorMixin
 from mlops_runtime import secrets
 from mlops_runtime.definition import Bucket
 from mlops_runtime.errors import BadInputError
+from mlops_runtime.stores.bucket import ObjectStore
+from mlops_runtime.stores.bucket_audit import BucketAudit
 from mlops_runtime.stores.working_copy import WorkingCopy
 from pulumi_mlops.testing import Graph
 from tests.unit.platforms.aws import kit
@@ -221,3 +223,21 @@ def test_the_endpoint_reads_packages_and_writes_captures(account: Graph, monkeyp
     with acting_as(account, "ml-delay", monkeypatch):
         get("packages/delay/1/model.tar.gz")()
         put("captures/delay/b.jsonl")()
+
+
+def test_what_follows_a_deployment_is_written_down_and_nothing_is_crossed_out(
+    account: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with acting_as(account, "ml-follow-up", monkeypatch):
+        audit = BucketAudit(ObjectStore(STORE))
+        audit.audit("arn:aws:iam::123456789012:user/grace", "deploy", "delay/1", {"endpoint": "delay"})
+        assert [entry.action for entry in audit.audit_log()] == ["deploy"]
+        copy = WorkingCopy.at(tmp_path, STORE)
+        assert copy.pull(f"{BUNDLE}/") == []
+        (tmp_path / "deployments").mkdir()
+        (tmp_path / "deployments/delay.json").write_text("{}")
+        assert copy.push("deployments/") == ["deployments/delay.json"]
+        (entry,) = [each.path for each in ObjectStore(STORE).list("audit/") if each.path.endswith(".json")][:1]
+        for attempt in (drop(entry), drop("deployments/delay.json"), FORBIDDEN["approve a version"]):
+            with pytest.raises(ClientError, match=r"not authorized|AccessDenied"):
+                attempt()

@@ -85,7 +85,6 @@ def run_pipeline(account: Account, plan: PipelinePlan, called: Sequence[str]) ->
         *feature_store.read(account, plan.features),
         *feature_store.write(account, plan.features),
         *access.track(account),
-        *edge.sign(account, model, [each.name for each in plan.endpoints if isinstance(each, EdgeEndpoint)]),
         Allow(["sagemaker:ListPipelineExecutions"], [account.arn("sagemaker", f"pipeline/{group}")]),
         Allow(
             ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"],
@@ -96,6 +95,34 @@ def run_pipeline(account: Account, plan: PipelinePlan, called: Sequence[str]) ->
         ),
         *access.pull_images(account, *_images(account)),
         *_put_off(account, model),
+    ]
+
+
+def follow_deployments(account: Account, plan: PipelinePlan, called: Sequence[str]) -> list[Allow]:
+    """What follows a deployment: its line in the history and the audit log, the champion, exports and scorings.
+
+    Arguments:
+        account: the account.
+        plan: the model's pipeline.
+        called: parts of the role's name.
+    """
+    model = plan.identity.name
+    endpoints = [endpoint.name for endpoint in plan.endpoints]
+    served = [f"{folder}/{name}/*" for name in endpoints for folder in ("batch", "edge")]
+    pointers = [f"deployments/{name}*" for name in endpoints]
+    kept = [f"{folder}/{model}/*" for folder in ("artifacts", "bundles", "executions")]
+    read = [f"{folder}/{model}/*" for folder in ("definitions", "code", "runs", "packages")]
+    snapshots = [f"snapshots/{name}/*" for name in plan.data.sources]
+    return [
+        *run_jobs(account, called),
+        *access.read_store(account, *kept, *read, *served, *snapshots, "features/*", "deployments/*", "audit/*"),
+        *access.write_store(account, *kept, *served, *snapshots, *pointers, "audit/*"),
+        # Bundles beyond keep_versions, and outputs that are made again; entries of the audit log stay.
+        Allow(["s3:DeleteObject"], [account.object_arn(path) for path in (f"bundles/{model}/*", *served)]),
+        *dataset.read(account, plan.data),
+        *feature_store.read(account, plan.features),
+        *access.track(account),
+        *edge.sign(account, model, [each.name for each in plan.endpoints if isinstance(each, EdgeEndpoint)]),
     ]
 
 

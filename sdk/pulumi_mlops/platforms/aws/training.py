@@ -8,6 +8,7 @@ import pulumi
 
 from pulumi_mlops.platforms.aws import (
     dataset,
+    endpoint_names,
     feature_store,
     follow_up,
     instances,
@@ -72,7 +73,7 @@ def build_pipeline(account: Account, parent: pulumi.Resource, name: str, plan: P
     )
     if feature_store.groups(account, plan.features):
         _materialize(account, parent, name, plan, source, allowed, needs)
-    follow_up.build(account, parent, name, plan, allowed, source.inputs, needs)
+    follow_up.build(account, parent, name, plan, _follower(account, parent, name, plan), source.inputs, needs)
     scoring.build(account, parent, name, plan, allowed, source.inputs, needs)
     run = PipelineRun(
         f"{name}-run",
@@ -134,6 +135,20 @@ def _role(account: Account, parent: pulumi.Resource, name: str, plan: PipelinePl
         "pipeline",
         services=["sagemaker"],
         allow=permissions.run_pipeline(account, plan, called),
+        parent=parent,
+        called=called,
+        identity=plan.identity,
+    )
+
+
+def _follower(account: Account, parent: pulumi.Resource, name: str, plan: PipelinePlan) -> Role:
+    called = list(endpoint_names.follow_up(plan.identity.name))
+    return role(
+        account,
+        f"{name}-follow-up",
+        "pipeline",
+        services=["sagemaker"],
+        allow=permissions.follow_deployments(account, plan, called),
         parent=parent,
         called=called,
         identity=plan.identity,
