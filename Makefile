@@ -28,7 +28,7 @@ shell: ## print what plain `pulumi` needs: eval "$$(make -s shell)"
 	@tools/run shell $(WHICH)
 
 ## Develop
-.PHONY: env engine kubernetes-bed check fmt test bench schema policies clean
+.PHONY: env engine kubernetes-bed check fmt test acceptance-aws bench schema policies clean
 env: ## make .venv with everything for development
 	@tools/run env dev
 engine: ## find, install or build the Pulumi engine
@@ -46,6 +46,8 @@ fmt: env ## format, and mend what the linter can
 	@$(BIN)/ruff check --fix .
 test: ## run the tests (ARGS="-k name" for pytest)
 	@tools/run test -n 2 --dist loadgroup tests $(ARGS)
+acceptance-aws: env ## try the quickstart in an AWS account, and take it down again (ARGS="--help")
+	@$(BIN)/python -m tools.acceptance $(ARGS)
 bench: ## run the benchmarks (BENCH=serving for one of them)
 	@tools/run bench $(BENCH)
 schema: env ## write the spec's JSON Schema

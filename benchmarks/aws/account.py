@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -40,8 +41,6 @@ def completed(account: Application) -> Application:
         if asked.get("Action") == ["SimulatePrincipalPolicy"]:
             names = [value[0] for key, value in asked.items() if key.startswith("ActionNames.")]
             return _told(start, "text/xml", SIMULATED.format("".join(map(ALLOWED.format, names))))
-        from io import BytesIO
-
         return account({**request, "wsgi.input": BytesIO(body)}, start)
 
     return answer
@@ -78,7 +77,7 @@ def main() -> None:
     """Serve until the process is ended."""
     from threading import Thread
 
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     server = make_server("127.0.0.1", 0, completed(DomainDispatcherApplication(create_backend_app)), threaded=True)

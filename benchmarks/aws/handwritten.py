@@ -18,7 +18,8 @@ def resource_of(declared: dict[str, Any], opts: pulumi.ResourceOptions) -> pulum
     if token == "pulumi:providers:aws":
         return aws.Provider(name, opts=opts, **{key: plain(value) for key, value in fields.items()})
     _, module, kind = token.split(":")
-    return getattr(getattr(aws, module.partition("/")[0]), kind)(name, opts=opts, **fields)
+    typed: type[pulumi.Resource] = getattr(getattr(aws, module.partition("/")[0]), kind)
+    return typed(name, opts=opts, **fields)
 
 
 def plain(value: Any) -> Any:
