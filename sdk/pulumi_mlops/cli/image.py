@@ -14,7 +14,16 @@ import typer
 from pulumi_mlops.cli.output import ExitCode, Failure, print_json, print_text, style
 from pulumi_mlops.cli.spec import AsJson
 
-JOB_EXTRAS: Final = "job-kubernetes"
+JOB_EXTRAS: Final = {"job": "job-kubernetes", "job-sagemaker": "job-aws"}
+"""Packages of the images that run steps, by the image."""
+
+_FIELDS: Final = {
+    "serving": ("platform.kubernetes.images.serving", "platform.aws.images.serving"),
+    "serving-sklearn": ("platform.kubernetes.images.serving_sklearn", "platform.aws.images.serving_sklearn"),
+    "job": ("platform.kubernetes.images.job",),
+    "job-sagemaker": ("platform.aws.images.job",),
+}
+"""Fields of a spec that an image is for."""
 
 _PINNED: Final = re.compile(r"[a-z0-9][a-z0-9._:/-]*(:[\w][\w.-]*)?@sha256:[0-9a-f]{64}")
 _TAG: Final = re.compile(r"[a-z0-9][a-z0-9._:/-]*(:[\w][\w.-]{0,127})?")
@@ -35,6 +44,7 @@ class Image(StrEnum):
     SERVING = "serving"
     SERVING_SKLEARN = "serving-sklearn"
     JOB = "job"
+    JOB_SAGEMAKER = "job-sagemaker"
 
 
 class BuilderName(StrEnum):
@@ -47,7 +57,10 @@ class BuilderName(StrEnum):
 
 @image.command()
 def build(
-    name: Annotated[Image, typer.Argument(metavar="IMAGE", help="serving, serving-sklearn or job.")],
+    name: Annotated[
+        Image,
+        typer.Argument(metavar="IMAGE", help="serving, serving-sklearn, job (Kubernetes) or job-sagemaker (AWS)."),
+    ],
     base: Annotated[str, typer.Option(help="Base image with its digest, with Python 3.11 or newer, venv and pip.")],
     tag: Annotated[str, typer.Option(help="Name of the image: registry.example.com/team/serving:1.")],
     spec: Annotated[
@@ -85,8 +98,8 @@ def build(
         raise Failure(f"--ray has no effect on the image {name}", hint=hint, code=ExitCode.USAGE)
     requirements = _requirements(spec or [])
     arguments = {"BASE": base, "VERSION": _version()}
-    if name is Image.JOB:
-        arguments["JOB_EXTRAS"] = f"{JOB_EXTRAS} ray" if ray else JOB_EXTRAS
+    if name in JOB_EXTRAS:
+        arguments["JOB_EXTRAS"] = f"{JOB_EXTRAS[name]} ray" if ray else JOB_EXTRAS[name]
     program = builders.find(builder or list(BuilderName))
     command = builders.build_command(program, name, tag, arguments, platform)
     digest = None
@@ -105,9 +118,9 @@ def build(
     elif dry_run:
         print_text("\n".join(shlex.join(each) for each in commands))
     else:
-        field = f"platform.kubernetes.images.{name.replace('-', '_')}"
         print_text(style(f"{'Pushed' if push else 'Built'} {reference}", "green"))
-        print_text(f"  {field}: {reference}")
+        for field in _FIELDS[name]:
+            print_text(f"  {field}: {reference}")
 
 
 def _requirements(specs: list[Path]) -> list[str]:

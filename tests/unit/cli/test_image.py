@@ -76,7 +76,8 @@ def calls(folder: Path) -> list[list[str]]:
 def test_an_image_is_built_of_what_is_installed(tmp_path: Path, mlops: Run) -> None:
     code, out, err = mlops("serving", "--base", BASE, "--tag", TAG)
 
-    assert (code, out) == (0, f"Built {TAG}\n  platform.kubernetes.images.serving: {TAG}\n")
+    lines = [f"  platform.{kind}.images.serving: {TAG}" for kind in ("kubernetes", "aws")]
+    assert (code, out.splitlines()) == (0, [f"Built {TAG}", *lines])
     assert err == "the builder speaks\n"
     (command,) = calls(tmp_path)
     assert command[:6] == ["docker", "build", "--file", "images/Containerfile", "--target", "serving"]
@@ -136,6 +137,15 @@ def test_code_s_requirements_come_from_the_specs(tmp_path: Path, mlops: Run) -> 
 def test_ray_and_the_platform_reach_the_builder(tmp_path: Path, mlops: Run) -> None:
     mlops("job", "--base", BASE, "--tag", TAG, "--ray", "--platform", "linux/arm64")
     assert "JOB_EXTRAS=job-kubernetes ray --platform linux/arm64" in (tmp_path / "calls").read_text()
+
+
+def test_jobs_of_sagemaker_have_its_packages_and_a_field_of_their_own(tmp_path: Path, mlops: Run) -> None:
+    code, out, _ = mlops("job-sagemaker", "--base", BASE, "--tag", TAG)
+    assert code == 0
+    assert f"  platform.aws.images.job: {TAG}\n" in out
+    call = (tmp_path / "calls").read_text()
+    assert "--target job-sagemaker " in call
+    assert "JOB_EXTRAS=job-aws " in call
 
 
 def test_a_dry_run_runs_nothing_and_says_what_it_would(tmp_path: Path, mlops: Run) -> None:
