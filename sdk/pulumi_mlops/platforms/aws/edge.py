@@ -16,9 +16,9 @@ from pulumi_mlops.spec.endpoints import EdgeEndpoint
 from pulumi_mlops.spec.identity import Identity
 
 
-def build(account: Account, parent: pulumi.Resource, settings: EdgeEndpoint, identity: Identity) -> None:
+def build(account: Account, parent: pulumi.Resource, name: str, settings: EdgeEndpoint, identity: Identity) -> None:
     """Make what signs an endpoint's bundles."""
-    keys.signing_key(account, parent, _named(identity.name, settings.name), identity)
+    keys.signing_key(account, parent, f"{name}-signature", identity, called=_named(identity.name, settings.name))
 
 
 def signing_key(names: Names, model: str, endpoint: str) -> str:

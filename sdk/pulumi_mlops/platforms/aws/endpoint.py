@@ -29,7 +29,7 @@ def build(
         case BatchEndpoint() | EdgeEndpoint():
             # What else they need follows a deployment, or has a schedule: `follow_up`, `scoring`.
             if isinstance(settings, EdgeEndpoint):
-                edge.build(account, parent, settings, identity)
+                edge.build(account, parent, name, settings, identity)
             folder = f"{account.store_uri}/{settings.kind}/{settings.name}"
             return BuiltEndpoint(url=pulumi.Output.from_input(folder), metrics_url=pulumi.Output.from_input(None))
 

@@ -38,7 +38,9 @@ def build(account: Account) -> pulumi.Output[str]:
     return made.arn
 
 
-def signing_key(account: Account, parent: pulumi.Resource, name: str, identity: Identity) -> aws.kms.Key:
+def signing_key(
+    account: Account, parent: pulumi.Resource, name: str, identity: Identity, *, called: str
+) -> aws.kms.Key:
     """An asymmetric key (ECC_NIST_P256) that signs the bundles of an edge endpoint.
 
     The private half never leaves KMS; devices verify with the public one (`kms:GetPublicKey`). KMS can't rotate such a
@@ -47,8 +49,9 @@ def signing_key(account: Account, parent: pulumi.Resource, name: str, identity: 
     Arguments:
         account: where it is made.
         parent: the endpoint's component.
-        name: name of the Pulumi resource, and with the platform's prefix the key's alias.
+        name: name of the Pulumi resource.
         identity: the model that it is for.
+        called: with the platform's prefix, the key's alias.
     """
     made = aws.kms.Key(
         name,
@@ -60,7 +63,7 @@ def signing_key(account: Account, parent: pulumi.Resource, name: str, identity: 
         tags=account.tags("signature", identity),
         opts=account.options(parent=parent, stored=True),
     )
-    _alias(account, name, account.called(name), made, account.options(parent=parent))
+    _alias(account, name, account.called(called), made, account.options(parent=parent))
     return made
 
 

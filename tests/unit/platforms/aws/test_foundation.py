@@ -399,7 +399,7 @@ def test_everything_that_takes_tags_has_the_platforms() -> None:
 
 def test_a_signing_key_signs_and_stays() -> None:
     def build(account: Account, parent: pulumi.Resource) -> None:
-        keys.signing_key(account, parent, "ml-gate", IDENTITY)
+        keys.signing_key(account, parent, "ml-gate", IDENTITY, called="ml-gate")
 
     found = kit.declared(build, settings(**PRODUCTION))
     key = found.one("aws:kms/key:Key")
