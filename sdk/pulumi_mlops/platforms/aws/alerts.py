@@ -16,7 +16,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pulumi_mlops.platforms import naming
-from pulumi_mlops.platforms.aws import access, roles, secrets
+from pulumi_mlops.platforms.aws import access, documents, roles, secrets
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.roles import Allow
 from pulumi_mlops.spec.identity import Identity
@@ -237,9 +237,7 @@ class _Webhook:
             name=account.called(*self._parts, limit=_QUEUE_NAME),
             message_retention_seconds=_KEPT_SECONDS,
             visibility_timeout_seconds=_VISIBILITY_SECONDS,
-            redrive_policy=pulumi.Output.json_dumps(
-                {"deadLetterTargetArn": undelivered.arn, "maxReceiveCount": _TRIES}
-            ),
+            redrive_policy=documents.dumps({"deadLetterTargetArn": undelivered.arn, "maxReceiveCount": _TRIES}),
             tags=self._tags,
             kms_master_key_id=account.key_arn,
             opts=self._opts,
@@ -252,9 +250,7 @@ class _Webhook:
             "Condition": {"ArnEquals": {"aws:SourceArn": published.arn}},
         }
         document = {"Version": "2012-10-17", "Statement": [send, _only_tls("sqs:*", made.arn)]}
-        allowed = aws.sqs.QueuePolicy(
-            self._name, queue_url=made.url, policy=pulumi.Output.json_dumps(document), opts=self._opts
-        )
+        allowed = aws.sqs.QueuePolicy(self._name, queue_url=made.url, policy=documents.dumps(document), opts=self._opts)
         aws.sns.TopicSubscription(
             self._name,
             topic=published.arn,

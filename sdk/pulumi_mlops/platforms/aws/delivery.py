@@ -18,7 +18,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import delivery_rights, roles
+from pulumi_mlops.platforms.aws import delivery_rights, documents, roles
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.base import BuiltDelivery
 from pulumi_mlops.spec.delivery import Delivery
@@ -81,7 +81,7 @@ def build(
         # Apart from the stack's other roles, so that CI's right to change those is none to change its own.
         path=PATH,
         description=f"Changes the stack of the model {identity.name} from {settings.repository}",
-        assume_role_policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        assume_role_policy=documents.dumps({"Version": "2012-10-17", "Statement": [trust]}),
         max_session_duration=SESSION,
         permissions_boundary=account.settings.permissions_boundary,
         tags=account.tags("delivery", identity),
@@ -92,7 +92,7 @@ def build(
             f"{name}-delivery-{part}",
             name=account.called(identity.name, "delivery", part, limit=_POLICY_NAME),
             path=PATH,
-            policy=pulumi.Output.json_dumps(roles.document(account, allow)),
+            policy=documents.dumps(roles.document(account, allow)),
             tags=account.tags("delivery", identity),
             opts=account.options(parent=parent),
         )

@@ -17,7 +17,16 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import access, actions, deployment_states, endpoint_names, logs, rollout, tasks
+from pulumi_mlops.platforms.aws import (
+    access,
+    actions,
+    deployment_states,
+    documents,
+    endpoint_names,
+    logs,
+    rollout,
+    tasks,
+)
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.deployment_machine import DEPLOY, SETTINGS, Machine
 from pulumi_mlops.platforms.aws.hosting import Hosting
@@ -82,7 +91,7 @@ def build(
         name=called,
         type="STANDARD",
         role_arn=acting.arn,
-        definition=pulumi.Output.json_dumps(deployment_states.definition(machine)),
+        definition=documents.dumps(deployment_states.definition(machine)),
         encryption_configuration={
             "type": "CUSTOMER_MANAGED_KMS_KEY",
             "kms_key_id": account.key_arn,
@@ -103,7 +112,7 @@ def build(
         account,
         state_machine=made.arn,
         digest=hosting.digest(),
-        input=pulumi.Output.json_dumps({"action": SETTINGS, "config": config.name}),
+        input=documents.dumps({"action": SETTINGS, "config": config.name}),
         called="settings",
         opts=account.options(parent=parent, needs=[made, endpoint]),
     )

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from pulumi_mlops.platforms.aws import documents
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.spec.identity import Identity
 
@@ -29,7 +30,7 @@ def build(account: Account) -> pulumi.Output[str]:
         description=f"Encrypts what the MLOps platform {account.prefix} stores and logs",
         enable_key_rotation=True,
         deletion_window_in_days=_window(account),
-        policy=pulumi.Output.json_dumps(policy(account)),
+        policy=documents.dumps(policy(account)),
         # EventBridge encrypts connections to webhooks only by keys with this tag.
         tags={**account.tags("key"), "EventBridgeApiDestinations": "true"},
         opts=account.options(stored=True),
@@ -59,7 +60,7 @@ def signing_key(
         customer_master_key_spec="ECC_NIST_P256",
         key_usage="SIGN_VERIFY",
         deletion_window_in_days=_window(account),
-        policy=pulumi.Output.json_dumps({"Version": _VERSION, "Statement": [_owned(account)]}),
+        policy=documents.dumps({"Version": _VERSION, "Statement": [_owned(account)]}),
         tags=account.tags("signature", identity),
         opts=account.options(parent=parent, stored=True),
     )

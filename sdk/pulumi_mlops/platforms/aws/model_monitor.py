@@ -20,6 +20,7 @@ from mlops_runtime.sagemaker import preprocessor
 from pulumi_mlops.platforms import naming
 from pulumi_mlops.platforms.aws import (
     access,
+    documents,
     endpoint_limits,
     endpoint_names,
     hosting,
@@ -156,7 +157,7 @@ def _definition(
     return aws.cloudcontrol.Resource(
         name,
         type_name=f"AWS::SageMaker::{_TYPES[kind]}JobDefinition",
-        desired_state=pulumi.Output.json_dumps(state),
+        desired_state=documents.dumps(state),
         opts=opts,
     )
 

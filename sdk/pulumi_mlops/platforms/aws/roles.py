@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import pulumi
 import pulumi_aws as aws
 
+from pulumi_mlops.platforms.aws import documents
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.spec.identity import Identity
 
@@ -89,7 +90,7 @@ def role(
     made = aws.iam.Role(
         name,
         name=account.called(*called, limit=NAME),
-        assume_role_policy=pulumi.Output.json_dumps({"Version": _VERSION, "Statement": [trust]}),
+        assume_role_policy=documents.dumps({"Version": _VERSION, "Statement": [trust]}),
         permissions_boundary=settings.permissions_boundary,
         tags=account.tags(kind, identity),
         opts=account.options(parent=parent),
@@ -97,7 +98,7 @@ def role(
     policy = aws.iam.RolePolicy(
         name,
         role=made.name,
-        policy=pulumi.Output.json_dumps(document(account, allow)),
+        policy=documents.dumps(document(account, allow)),
         opts=account.options(parent=parent),
     )
     return Role(made.arn, [policy])

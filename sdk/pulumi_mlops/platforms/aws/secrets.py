@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pulumi_mlops.platforms import naming
+from pulumi_mlops.platforms.aws import documents
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.names import Names
 from pulumi_mlops.platforms.aws.roles import Allow
@@ -69,7 +70,7 @@ def build(account: Account, references: Iterable[str]) -> list[pulumi.Resource]:
         version = aws.secretsmanager.SecretVersion(
             name,
             secret_id=secret.id,
-            secret_string=pulumi.Output.json_dumps({_KEY: value}),
+            secret_string=documents.dumps({_KEY: value}),
             opts=account.options(),
         )
         made.append(version)

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pulumi_mlops.platforms import naming
+from pulumi_mlops.platforms.aws import documents
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.names import NAME
 from pulumi_mlops.spec.identity import Identity
@@ -156,7 +157,7 @@ def closed(
     return aws.s3.BucketPolicy(
         name,
         bucket=made.bucket,
-        policy=pulumi.Output.json_dumps(policy(account, bucket, statements)),
+        policy=documents.dumps(policy(account, bucket, statements)),
         opts=account.options(parent=parent, needs=parts),
     )
 

@@ -13,7 +13,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import jobs
+from pulumi_mlops.platforms.aws import documents, jobs
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.jobs import Job, Value
 from pulumi_mlops.platforms.aws.roles import Role
@@ -106,7 +106,7 @@ def pipeline(
         pipeline_name=named,
         pipeline_display_name=named,
         role_arn=role.arn,
-        pipeline_definition=pulumi.Output.json_dumps(document),
+        pipeline_definition=documents.dumps(document),
         tags=account.tags(component, identity),
         opts=account.options(parent=parent, needs=[*role.needs, *needs]),
     )
