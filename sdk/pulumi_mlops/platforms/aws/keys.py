@@ -71,7 +71,9 @@ def signing_key(
 def policy(account: Account) -> dict[str, Any]:
     """Who may use the key: whom IAM allows it in the account, and the services that encrypt with it by themselves.
 
-    Each service may only for this account and for what is the platform's own.
+    Each service may only for this account and for what is the platform's own. S3's User Guide calls KMS keys of buckets
+    that take access logs unsupported; S3 delivers with a key whose policy lets `logging.s3.amazonaws.com` use it, and
+    the trail records the same accesses.
     """
     logs = f"logs.{account.region}.{account.domain}"
     groups = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", "log-group:*")}}
@@ -90,6 +92,7 @@ def policy(account: Account) -> dict[str, Any]:
         # So do rules; EventBridge names no source to KMS (SNS Developer Guide, "Key management"), and the topics' own
         # policies say whose rules may.
         _used("Rules", "events.amazonaws.com", _ENCRYPT, {}),
+        _used("LogsInBuckets", ["delivery.logs.amazonaws.com", "logging.s3.amazonaws.com"], _ENCRYPT, here),
     ]
     return {"Version": _VERSION, "Statement": statements}
 

@@ -49,9 +49,6 @@ def build(account: Account) -> aws.s3.BucketPolicy:
         component="logs",
         statements=_log_writers(account, log_bucket),
         rules=[_colder()],
-        # S3 delivers access logs to no bucket that is encrypted by a key by default (Amazon S3 User Guide, "Enabling
-        # server access logging"); the audit trail names the key itself.
-        by_key=False,
     )
     if account.settings.store.bucket is None:
         _store(account, account.settings.store.log_bucket or log_bucket, policy)
@@ -79,7 +76,6 @@ def closed(
     parent: pulumi.Resource | None = None,
     identity: Identity | None = None,
     lock: aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgsDict | None = None,
-    by_key: bool = True,
 ) -> aws.s3.BucketPolicy:
     """A bucket that only this account reaches, over TLS, encrypted by the platform's key, with earlier versions.
 
@@ -95,7 +91,6 @@ def closed(
         parent: component that it belongs to. Default: the platform's.
         identity: the model that it is for. Default: the platform itself.
         lock: retention (`mode` and `days`) in which no version of an object can be deleted. Default: none.
-        by_key: encrypt by the platform's key; otherwise by S3's own.
 
     Returns:
         Its policy, the last to be made: what comes after it finds the bucket encrypted and closed.
@@ -125,8 +120,6 @@ def closed(
                     },
                     "bucket_key_enabled": True,
                 }
-                if by_key
-                else {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
             ],
             opts=opts,
         ),
