@@ -257,7 +257,7 @@ def test_a_batch_endpoint_is_a_folder():
 
 def test_roles_that_exist_are_used():
     arn = f"arn:aws:iam::{kit.ACCOUNT}:role/ours"
-    found = declared(rest(), roles={"endpoint": arn, "deployment": arn, "events": arn})
+    found = declared(rest(), roles=dict.fromkeys(("endpoint", "deployment", "events", "monitor"), arn))
     assert kit.inputs(found.one(MODEL))["executionRoleArn"] == arn
     assert kit.inputs(found.one(deployment_kit.STATE_MACHINE))["roleArn"] == arn
     assert found.of("aws:iam/role:Role") == []
