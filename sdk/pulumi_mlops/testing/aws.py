@@ -100,6 +100,9 @@ FORMS: Final[Mapping[str, Form]] = {
 }
 """By type, without `aws:` and the class's name."""
 
+NEW_NAME: Final = "pulumi-python:dynamic/mlops:NewName"
+"""Our own resource that makes up a name; see `platforms.aws.leftovers`."""
+
 _LENGTHS: Final = {"d-": 12, "-": 6}
 _HEX: Final = 17
 
@@ -117,6 +120,8 @@ def outputs(
         region: region that it is in.
         partition: partition of the region.
     """
+    if token == NEW_NAME:
+        return {"made": f"{inputs['beginning']}-up{inputs['digest']}"}
     if not token.startswith("aws:") or token.count(":") < 2:
         return {}
     kind = token.split(":")[1]

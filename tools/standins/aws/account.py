@@ -139,13 +139,16 @@ _NAMED = {
 """Inputs in which others name a resource of a type, at any depth. SageMaker deletes models and configurations that are
 in use; what follows from it, a test has to see."""
 
+_RECORDS = ("sagemaker/endpointConfiguration", "sagemaker/model")
+"""Records of how something would be hosted: what they name can be deleted, which only endpoints use."""
+
 _OBJECTS = ("s3/bucketObject", "s3/bucketObjectv2")
 """What a bucket is emptied of, where it is deleted with `forceDestroy`."""
 
 
 def _refers(other: Thing, thing: Thing) -> bool:
     """Whether a resource can't be without another: it names it, or has its ARN or id."""
-    if (other.type, other.id) == (thing.type, thing.id):
+    if (other.type, other.id) == (thing.type, thing.id) or other.kind in _RECORDS:
         return False
     arn = str(thing.outputs.get("arn") or "")
     # A name may be that of others too; what AWS generates (vpc-…), nobody else has.

@@ -31,6 +31,7 @@ class Account(Names):
         key_arn, bucket, vpc, tracking_arn: what the platform's foundation made or was given; see `foundation`.
         governance: the governance section of each model, by the model's name.
         endpoints: the endpoints that are made, by their names in SageMaker.
+        packages: what deletes a model's packages with the stack, by the model's name; who registers some needs it.
         expiry: ages at which objects of the store are deleted; see `expire`.
         claim: take a name that components of several models may share; see `Claims.claim`.
     """
@@ -67,6 +68,7 @@ class Account(Names):
         self.claim = Claims().claim
         self.governance: dict[str, Governance] = {}
         self.endpoints: dict[str, pulumi.Resource] = {}
+        self.packages: dict[str, pulumi.Resource] = {}
         self.tracking: Sequence[pulumi.Resource] = ()
         self.expiry = Expiry()
         self._first: list[pulumi.Resource] = []

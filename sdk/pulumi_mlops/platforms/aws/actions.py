@@ -58,7 +58,7 @@ class PipelineRuns(_Started):
             AwsError: AWS refuses it, or can't be reached.
         """
         with talking(f"a run of the pipeline {props['target']}"):
-            started = _clients(props)("sagemaker").start_pipeline_execution(
+            started = clients_of(props)("sagemaker").start_pipeline_execution(
                 PipelineName=props["target"],
                 PipelineParameters=[
                     {"Name": key, "Value": value} for key, value in sorted(props["parameters"].items())
@@ -77,7 +77,7 @@ class PipelineRuns(_Started):
             AwsError: AWS refuses it, or can't be reached.
             TimeoutError: it does not stop.
         """
-        client = _clients(_props)("sagemaker")
+        client = clients_of(_props)("sagemaker")
         try:
             with talking(f"the run {_id}"):
                 if _status(client, _id) not in _GOING:
@@ -100,7 +100,7 @@ class StateMachineRuns(_Started):
         """
         name = fit(f"{props['name']}-{uuid.uuid4().hex[:8]}", _EXECUTION_NAME)
         with talking(f"an execution of the state machine {props['target']}"):
-            started = _clients(props)("stepfunctions").start_execution(
+            started = clients_of(props)("stepfunctions").start_execution(
                 stateMachineArn=props["target"], name=name, input=props["input"]
             )
         return CreateResult(started["executionArn"], {**props, "run_id": name})
@@ -132,8 +132,8 @@ class PipelineRun(Resource, module="mlops", name="PipelineRun"):
         parameters: Mapping[str, str],
         opts: pulumi.ResourceOptions,
     ) -> None:
-        properties = {**_place(account), "target": pipeline, "digest": digest, "parameters": dict(parameters)}
-        super().__init__(PipelineRuns(), name, {**properties, "run_id": None}, _own(opts))
+        properties = {**place(account), "target": pipeline, "digest": digest, "parameters": dict(parameters)}
+        super().__init__(PipelineRuns(), name, {**properties, "run_id": None}, own(opts))
 
 
 class StateMachineRun(Resource, module="mlops", name="StateMachineRun"):
@@ -165,28 +165,37 @@ class StateMachineRun(Resource, module="mlops", name="StateMachineRun"):
         opts: pulumi.ResourceOptions,
     ) -> None:
         properties = {
-            **_place(account),
+            **place(account),
             "target": state_machine,
             "digest": digest,
             "input": input,
             "name": called,
         }
-        super().__init__(StateMachineRuns(), name, {**properties, "run_id": None}, _own(opts))
+        super().__init__(StateMachineRuns(), name, {**properties, "run_id": None}, own(opts))
 
 
-def _place(account: Account) -> dict[str, Any]:
+def place(account: Account) -> dict[str, Any]:
+    """Where a resource of ours is and by whose rights, as its properties: what `clients_of` takes."""
     settings = account.settings
     return {"account": settings.account, "region": settings.region, "assume_role": settings.assume_role}
 
 
-def _own(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-    """The options of a resource whose provider is in this module, and not that of AWS."""
+def own(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    """The options of a resource whose provider is ours, and not that of AWS."""
     return pulumi.ResourceOptions(
         parent=opts.parent, depends_on=opts.depends_on, ignore_changes=opts.ignore_changes, protect=opts.protect
     )
 
 
-def _clients(props: Mapping[str, Any]) -> Clients:
+def clients_of(props: Mapping[str, Any]) -> Clients:
+    """Clients of AWS where a resource of ours is.
+
+    Arguments:
+        props: its properties; see `place`.
+
+    Raises:
+        AwsError: there are no credentials, they are refused, or they are another account's.
+    """
     # The rest of the section has no bearing on how AWS is talked to.
     settings = Aws.model_construct(**{key: props[key] for key in ("account", "region")})
     clients = Clients(settings.model_copy(update={"assume_role": props.get("assume_role")}))

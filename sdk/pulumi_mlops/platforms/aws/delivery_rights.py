@@ -52,6 +52,7 @@ def _models(account: Account) -> list[Allow]:
     sagemaker += [f"{verb}PipelineExecution" for verb in ("Describe", "Start", "Stop")]
     sagemaker += ["AddTags", "DeleteTags", "ListTags"]
     sagemaker += [f"{verb}ModelPackageGroupPolicy" for verb in ("Delete", "Get", "Put")]
+    sagemaker.append("DeleteModelPackage")
     return [_may("sagemaker", sagemaker, account.arn("sagemaker", f"*/{named}"))]
 
 
@@ -230,6 +231,7 @@ def _looking(account: Account) -> list[Allow]:
             [
                 *("application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingPolicies"),
                 *("cloudtrail:DescribeTrails", "ec2:Describe*", "kms:ListAliases", "logs:DescribeLogGroups"),
+                *("sagemaker:ListEndpointConfigs", "sagemaker:ListModelPackages", "sagemaker:ListModels"),
                 *("ssm:DescribeParameters", "states:ValidateStateMachineDefinition"),
             ],
             ["*"],

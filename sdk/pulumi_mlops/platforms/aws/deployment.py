@@ -244,8 +244,8 @@ def _role(account: Account, parent: pulumi.Resource, name: str, hosting: Hosting
         return [account.arn("sagemaker", each) for each in resources]
 
     models, configs = sagemaker(f"model/{made}-*"), sagemaker(f"endpoint-config/{made}-*")
-    # The first config, which is Pulumi's, is taken where the settings change and no version is deployed.
-    updated = list(dict.fromkeys([*sagemaker(f"endpoint/{served}", f"endpoint-config/{served}-*"), *configs]))
+    # A config of Pulumi's, whose name begins so too, is taken where the settings change and no version is deployed.
+    updated = [*sagemaker(f"endpoint/{served}"), *configs]
     group = endpoint_names.group(account, model)
     parameter = account.arn("ssm", f"parameter{endpoint_names.parameter(account, model, endpoint)}")
     for_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}

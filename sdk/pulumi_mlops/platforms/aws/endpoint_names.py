@@ -16,7 +16,7 @@ NOTHING: Final = "none"
 """Value of an endpoint's parameter where no version is deployed yet."""
 
 _NUMBERED: Final = 1 + 7 + 1 + 8
-"""Room in the names of models and configs that the state machine makes: a package's number and eight digits."""
+"""Room in the names of models and configs: a package's number (or `leftovers.BY_UP`) and eight digits."""
 
 _STATE_MACHINE: Final = 80
 """Longest name of a state machine."""
@@ -28,7 +28,7 @@ def endpoint(names: Names, model: str, name: str) -> str:
 
 
 def made_beginning(names: Names, model: str, name: str) -> str:
-    """Beginning of the names of the models and endpoint configs that deployments make for an endpoint."""
+    """Beginning of the names of the models and endpoint configs that deployments, and `up`, make for an endpoint."""
     return names.called(model, name, limit=NAME - _NUMBERED)
 
 

@@ -2,7 +2,7 @@
 
 Its containers answer predictions with 503 until the first version is deployed. From then on the state machine
 (`deployment`) owns which config the endpoint has, and Pulumi leaves that alone (`DEPLOYED`); alarms, scaling and
-monitors stay attached to the endpoint, and `destroy` removes it.
+monitors stay attached to the endpoint, and `destroy` removes it with all that it was on (`leftovers`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import access, autoscaling, capture_retention, deployment, endpoint_names, logs
+from pulumi_mlops.platforms import naming
+from pulumi_mlops.platforms.aws import (
+    access,
+    autoscaling,
+    capture_retention,
+    deployment,
+    documents,
+    endpoint_names,
+    leftovers,
+    logs,
+)
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.aws.hosting import Hosting, arguments
 from pulumi_mlops.platforms.aws.roles import Allow, Role, role
@@ -33,8 +43,6 @@ def build(
     called = endpoint_names.endpoint(account, identity.name, settings.name)
     serving = _role(account, parent, name, settings, identity)
     hosting = Hosting(account, settings, identity, serving.arn)
-    # Models and configs never change: their names carry a digest, so that the next one is made before one is deleted.
-    immutable = account.called(identity.name, settings.name, hosting.digest())
     group = logs.group(
         account,
         name,
@@ -46,29 +54,41 @@ def build(
     if settings.capture is not None:
         account.expire(f"captures/{settings.name}/", settings.capture.retention)
     tags = account.tags(_COMPONENT, identity)
+    container, request = hosting.model({"Image": hosting.images["onnxruntime"]}), hosting.config()
+    # Models and configs never change: the next ones have another name, and are made before the endpoint leaves these.
+    beginning = endpoint_names.made_beginning(account, identity.name, settings.name)
+    immutable = leftovers.NewName(
+        name,
+        beginning=beginning,
+        # All that they are made of, what AWS invents too: the same name again would be taken.
+        digest=documents.dumps([hosting.digest(), container, request, hosting.variant("")]).apply(naming.digest),
+        opts=account.options(parent=parent),
+    )
     model = aws.sagemaker.Model(
         name,
-        name=immutable,
+        name=immutable.made,
         tags=tags,
-        opts=account.options(parent=parent, needs=serving.needs),
-        **arguments(hosting.model({"Image": hosting.images["onnxruntime"]})),
+        opts=account.options(parent=parent, needs=serving.needs, retain_on_delete=True),
+        **arguments(container),
     )
-    request = hosting.config()
     key = request.pop("KmsKeyId", None)
+    # The endpoint stays on a config that is replaced until the state machine has moved it, long after `up` has ended,
+    # and SageMaker must not lose the config of a live endpoint: Pulumi leaves it, and its model, to `DeployedModels`.
     config = aws.sagemaker.EndpointConfiguration(
         name,
-        name=immutable,
+        name=immutable.made,
         kms_key_arn=key,
         tags=tags,
-        opts=account.options(parent=parent),
+        opts=account.options(parent=parent, retain_on_delete=True),
         **arguments({**request, "ProductionVariants": [hosting.variant(model.name)]}),
     )
+    deployed = leftovers.DeployedModels(name, account, beginning=beginning, opts=account.options(parent=parent))
     endpoint = aws.sagemaker.Endpoint(
         name,
         name=called,
         endpoint_config_name=config.name,
         tags=tags,
-        opts=account.options(parent=parent, needs=[*serving.needs, group], ignore=DEPLOYED),
+        opts=account.options(parent=parent, needs=[*serving.needs, group, deployed], ignore=DEPLOYED),
     )
     account.endpoints[called] = endpoint
     if settings.serverless is None:

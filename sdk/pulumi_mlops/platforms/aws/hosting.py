@@ -155,8 +155,7 @@ class Hosting:
         return made
 
     def digest(self) -> str:
-        """Changes when models are hosted otherwise, but for what AWS invents: names of immutable things carry it, and
-        another one deploys the version again."""
+        """Changes when models are hosted otherwise, but for what AWS invents: another one deploys the version again."""
         given = self.account.settings
         facts = [
             self.images,

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from pulumi_mlops.platforms.aws import card
+from pulumi_mlops.platforms.aws import card, leftovers
 from pulumi_mlops.platforms.aws.account import Account
 from pulumi_mlops.platforms.base import BuiltRegistry
 from pulumi_mlops.spec.identity import Identity
@@ -46,6 +46,13 @@ def build(
         model_package_group_description=_allowed(identity.purpose)[:_DESCRIPTION],
         tags=account.tags("registry", identity),
         opts=account.options(parent=parent, stored=True),
+    )
+    # Protected as the group is, not left out, in production: what is left out is deleted, and the packages with it.
+    account.packages[identity.name] = leftovers.ModelPackages(
+        f"{name}-packages",
+        account,
+        group=account.called(identity.name),
+        opts=account.options(parent=parent, needs=[group], stored=True),
     )
     if principals := [each for each in settings.approvers if _PRINCIPAL.fullmatch(each)]:
         aws.sagemaker.ModelPackageGroupPolicy(

@@ -69,7 +69,7 @@ def build_pipeline(account: Account, parent: pulumi.Resource, name: str, plan: P
         role=allowed,
         identity=plan.identity,
         component="pipeline",
-        needs=needs,
+        needs=[*needs, *(each for key, each in account.packages.items() if key == model)],
     )
     if feature_store.groups(account, plan.features):
         _materialize(account, parent, name, plan, source, allowed, needs)

@@ -97,7 +97,7 @@ def test_a_run_under_way_is_stopped_before_its_pipeline_can_be_deleted(monkeypat
             assert (request["PipelineExecutionArn"], len(request["ClientRequestToken"])) == (made.id, 32)
             asked.append("stop")
 
-    monkeypatch.setattr(actions, "_clients", lambda _: lambda _: Client())
+    monkeypatch.setattr(actions, "clients_of", lambda _: lambda _: Client())
     monkeypatch.setattr(actions.time, "sleep", lambda _: None)
     PipelineRuns().delete(made.id, made.outs)
     assert asked == ["describe", "describe", "stop", "describe", "describe"]

@@ -110,6 +110,8 @@ def test_the_provider_of_tokens_is_made_once_or_given() -> None:
     [
         ("sagemaker:UpdatePipeline", f"arn:aws:sagemaker:eu-west-1:{kit.ACCOUNT}:pipeline/mlops-delay"),
         ("sagemaker:CreateEndpoint", f"arn:aws:sagemaker:eu-west-1:{kit.ACCOUNT}:endpoint/mlops-delay"),
+        ("sagemaker:DeleteModel", f"arn:aws:sagemaker:eu-west-1:{kit.ACCOUNT}:model/mlops-delay-delays-3-1a2b3c4d"),
+        ("sagemaker:DeleteModelPackage", f"arn:aws:sagemaker:eu-west-1:{kit.ACCOUNT}:model-package/mlops-delay/3"),
         ("states:UpdateStateMachine", f"arn:aws:states:eu-west-1:{kit.ACCOUNT}:stateMachine:mlops-delay-deploy"),
         ("scheduler:CreateSchedule", f"arn:aws:scheduler:eu-west-1:{kit.ACCOUNT}:schedule/default/mlops-delay"),
         ("events:PutRule", f"arn:aws:events:eu-west-1:{kit.ACCOUNT}:rule/mlops-delay"),
@@ -236,6 +238,9 @@ def test_nothing_is_allowed_everywhere_but_what_names_no_resource() -> None:
         "ec2:Describe*",
         "kms:ListAliases",
         "logs:DescribeLogGroups",
+        "sagemaker:ListEndpointConfigs",
+        "sagemaker:ListModelPackages",
+        "sagemaker:ListModels",
         "ssm:DescribeParameters",
         "states:ValidateStateMachineDefinition",
     ]
