@@ -109,7 +109,7 @@ def _retained(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     def noted(monitor: Any, request: Any) -> Any:
         if request.retainOnDelete:
             found.add(request.type)
-        return plain(monitor, request)
+        return plain(monitor, request)  # type: ignore[no-untyped-call] # the SDK's
 
     monkeypatch.setattr(mocks.MockMonitor, "RegisterResource", noted)
     return found
@@ -128,9 +128,15 @@ def test_everything_that_a_config_or_model_is_made_of_gives_another_name() -> No
         assert kit.inputs(changed.one(CONFIG))["name"] == f"mlops-delay-delays-up{_name(changed).inputs['digest']}"
 
 
+def new_name(props: dict[str, Any]) -> str:
+    outputs = NewNames().create(props).outs
+    assert outputs is not None
+    return str(outputs["made"])
+
+
 def test_a_name_is_never_had_twice_and_stays_as_long_as_nothing_changes() -> None:
     props = {"beginning": "mlops-delay-delay", "digest": "1", "made": None}
-    first, second = (NewNames().create(props).outs["made"] for _ in range(2))
+    first, second = (new_name(props) for _ in range(2))
     assert first != second
     assert all(re.fullmatch(r"mlops-delay-delay-up[0-9a-f]{8}", each) for each in (first, second))
     assert not NewNames().diff(first, {**props, "made": first}, props).changes
@@ -143,7 +149,7 @@ def test_names_fit_and_are_found_again_however_long_they_are(sagemaker: Any, pre
     names = Names(kit.settings(prefix=prefix))
     endpoints = ["a" * 40, f"{'a' * 39}b"]
     first, second = (endpoint_names.made_beginning(names, "b" * 40, each) for each in endpoints)
-    made = [NewNames().create({"beginning": each, "digest": "1"}).outs["made"] for each in (first, second)]
+    made = [new_name({"beginning": each, "digest": "1"}) for each in (first, second)]
     assert max(map(len, made)) <= 63
     make(sagemaker, made)
     ModelsOfEndpoints().delete(first, {**PLACE, "target": first})
@@ -175,9 +181,10 @@ def test_models_and_configs_of_an_endpoint_go_and_those_of_its_neighbours_stay(s
     provider, props = ModelsOfEndpoints(), {**PLACE, "target": "mlops-delay-delay"}
     made = provider.create(props)
     assert models(sagemaker) == sorted([*ITS_OWN, *NEIGHBOURS])
-    provider.delete(made.id, made.outs)
+    assert (made.id, made.outs) == ("mlops-delay-delay", props)
+    provider.delete(made.id, props)
     assert models(sagemaker) == configs(sagemaker) == sorted(NEIGHBOURS)
-    provider.delete(made.id, made.outs)  # there is nothing any more
+    provider.delete(made.id, props)  # there is nothing any more
 
 
 def test_what_goes_meanwhile_is_no_matter_and_a_refusal_is_told_in_one_line(sagemaker: Any) -> None:
