@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -104,7 +105,10 @@ class Account:
 
     def things(self, kind: str = "") -> list[Thing]:
         """All resources, or those of a type (`kms/key`)."""
-        found = [Thing(**json.loads(file.read_text())) for file in sorted(self._things.glob("*.json"))]
+        found = []
+        for file in sorted(self._things.glob("*.json")):
+            with suppress(FileNotFoundError):  # it is being deleted: the engine does several things at a time
+                found.append(Thing(**json.loads(file.read_text())))
         return [each for each in found if kind in ("", each.kind)]
 
     def journal(self) -> list[tuple[str, str, str]]:
