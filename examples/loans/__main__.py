@@ -1,10 +1,11 @@
-"""Everything that mlops.yaml declares, in the account of a stage (`pulumi config set environment prod`)."""
+"""Everything that mlops.yaml declares, in the account of a stage: that of development, unless
+`pulumi config set environment prod` names another."""
 
 import pulumi
 
 import pulumi_mlops as mlops
 
-spec = mlops.load("mlops.yaml", environment=pulumi.Config().require("environment"))
+spec = mlops.load("mlops.yaml", environment=pulumi.Config().get("environment"))
 stack = mlops.MLStack(spec.identity.name, spec)
 
 pulumi.export("url", stack.url)

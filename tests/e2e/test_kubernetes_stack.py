@@ -94,7 +94,7 @@ def test_the_quickstart_lives_in_a_cluster(quickstart: ClusterProject) -> None:
     project.refresh()
     spec = project.folder / "mlops.yaml"
     spec.write_text(
-        spec.read_text().replace("capture: { sample: 0.5 }", "capture: { sample: 0.5 }\n    scale: { max: 3 }")
+        spec.read_text().replace("capture: { sample: 0.5 }", "capture: { sample: 0.5 }\n    scale: { max: 3 }", 1)
     )
     changed = project.up().changes
     assert changed["unchanged"] > planned - 10

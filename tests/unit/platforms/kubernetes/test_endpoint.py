@@ -328,6 +328,9 @@ def told(spec: Spec) -> Any:
     return [sorted(map(json.dumps, objects(spec))), made]
 
 
+ON_AWS_ONLY = {"serverless", "shadow"}
+
+
 @pytest.mark.parametrize(("variant", "change"), cases())
 def test_no_field_is_inert(variant: str, change: Change) -> None:
     found = endpoint_limits.problems(rest(change.spec), _settings(change.spec))
@@ -344,7 +347,18 @@ def _settings(spec: Spec) -> Kubernetes:
 
 def test_every_field_is_tried() -> None:
     tried = {case.values[1].field.removeprefix("endpoints.rest.").split(".")[0] for case in cases()}
-    assert tried == set(RestEndpoint.model_fields) - {"kind"}
+    assert tried | ON_AWS_ONLY == set(RestEndpoint.model_fields) - {"kind"}
+
+
+def test_what_only_aws_knows_is_refused_by_name() -> None:
+    given = {"serverless": {"memory": "2Gi", "max_concurrency": 5}, "shadow": {}}
+    assert set(given) == ON_AWS_ONLY
+    for field, value in given.items():
+        changed_spec = kit.spec(
+            endpoints=[{"kind": "rest", "name": "delays", field: value}], monitors=[], retraining=None
+        )
+        found = endpoint_limits.problems(rest(changed_spec), _settings(changed_spec))
+        assert [field in sentence.partition(":")[0] for sentence in found] == [True], found
 
 
 def test_runtimes_follow_the_images() -> None:

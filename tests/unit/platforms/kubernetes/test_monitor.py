@@ -347,7 +347,9 @@ def test_no_field_is_inert(variant: str, change: Change) -> None:
 
 def test_every_field_is_tried() -> None:
     tried = {case.values[1].field for case in cases()}
-    assert {field.split(".")[2] for field in tried if field.startswith("monitors.")} == set(Monitor.model_fields)
+    # `sagemaker` is refused by name, as the suite of all platforms has it.
+    known = set(Monitor.model_fields) - {"sagemaker"}
+    assert {field.split(".")[2] for field in tried if field.startswith("monitors.")} == known
 
 
 def test_two_monitors_of_one_endpoint_are_scraped_once() -> None:
