@@ -173,7 +173,7 @@ def _unshare(command: str) -> subprocess.CompletedProcess[bytes]:
 def _script(mounts: Sequence[tuple[Path, str, bool]], command: Sequence[str]) -> str:
     root = "/tmp" if not any(str(path).startswith("/tmp") for path, _, _ in mounts) else "/mnt"
     lines = ["mount --make-rprivate /", f"mount -t tmpfs tmpfs {root}", f"mkdir -p {root}/etc {root}/dev {root}/proc"]
-    for path in (*_SYSTEM, *_ETC, str(ROOT), sys.prefix, sys.base_prefix):
+    for path in (*_SYSTEM, *_ETC):
         source = Path(path)
         if source.is_symlink():
             lines.append(f"ln -s {source.readlink()} {root}{path}")
@@ -184,6 +184,8 @@ def _script(mounts: Sequence[tuple[Path, str, bool]], command: Sequence[str]) ->
         _bound(str(folder), root, to=to, read_only=read_only)
         for folder, to, read_only in sorted(mounts, key=lambda mount: mount[1])
     ]
+    # After the volumes, which would hide a checkout below /tmp.
+    lines += [_bound(path, root, read_only=True) for path in dict.fromkeys((str(ROOT), sys.prefix, sys.base_prefix))]
     lines += [f"mount -o remount,ro {root}", f"exec chroot {root} {shlex.join(command)}"]
     return "\n".join(lines)
 

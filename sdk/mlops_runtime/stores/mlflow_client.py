@@ -65,6 +65,8 @@ def _mlflow() -> type[MlflowClient]:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # SageMaker's plugin, where it is installed, fails on every request to a server that is not SageMaker's.
+    logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
     return cast("type[MlflowClient]", MlflowClient)
 
 
